@@ -1,0 +1,211 @@
+//! Signs of life of an attempt: what it tells Temporal, and what Temporal tells it.
+//!
+//! The SDK's own heartbeat reports nothing back for a while, and with the server out of reach an
+//! attempt has been seen at work beside the one that replaced it. So an attempt also sends its
+//! heartbeats itself, learns from the answers, and counts how old the last answer is.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use temporalio_client::{
+    Connection,
+    tonic::{Code, IntoRequest as _},
+};
+use temporalio_common::protos::temporal::api::{
+    common::v1::Payloads, workflowservice::v1::RecordActivityTaskHeartbeatRequest,
+};
+use temporalio_sdk::activities::ActivityContext;
+use tidemark_engine::port::Stop;
+use tidemark_model::progress::Progress;
+use tidemark_workflows::sync::HeartbeatDetails;
+use tokio::{sync::watch, time::Instant};
+
+use crate::payload::json;
+
+/// When an attempt gives signs of life, and when it must stop for want of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeartbeatTimes {
+    /// Between two heartbeats.
+    pub interval: Duration,
+    /// Nothing is written any more so long after the start of the last heartbeat that was
+    /// answered. Shorter than the heartbeat timeout, after which another attempt may begin.
+    pub patience: Duration,
+}
+
+impl Default for HeartbeatTimes {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(4), patience: Duration::from_secs(15) }
+    }
+}
+
+/// An instant on both clocks: the monotonic one stands still while a machine sleeps, the wall
+/// clock can be set back. The older age counts.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    monotonic: Instant,
+    wall: Timestamp,
+}
+
+impl Moment {
+    fn now() -> Self {
+        Self { monotonic: Instant::now(), wall: Timestamp::now() }
+    }
+
+    fn age(&self) -> Duration {
+        let wall = Duration::try_from(Timestamp::now().duration_since(self.wall));
+        self.monotonic.elapsed().max(wall.unwrap_or_default())
+    }
+}
+
+/// The heart of one attempt.
+pub(crate) struct Heart {
+    connection: Connection,
+    context: ActivityContext,
+    times: HeartbeatTimes,
+    /// What the server said; the first word stands.
+    stop: watch::Sender<Option<Stop>>,
+    /// The start of the last heartbeat that was answered.
+    answered: Mutex<Moment>,
+    details: Mutex<Option<Progress>>,
+    failure_count: AtomicU32,
+}
+
+impl Heart {
+    pub(crate) fn new(context: ActivityContext, times: HeartbeatTimes) -> Arc<Self> {
+        let earlier: Option<HeartbeatDetails> =
+            context.heartbeat_details().deserialize().ok().flatten();
+        Arc::new(Self {
+            connection: context.client().connection().clone(),
+            times,
+            stop: watch::Sender::new(None),
+            answered: Mutex::new(Moment::now()),
+            details: Mutex::new(None),
+            failure_count: AtomicU32::new(earlier.map_or(0, |details| details.failure_count)),
+            context,
+        })
+    }
+
+    /// Failures since the last durable page or batch, over all attempts.
+    pub(crate) fn failure_count(&self) -> u32 {
+        self.failure_count.load(Ordering::Relaxed)
+    }
+
+    /// Counts failures from now on, after progress (0) or one more failure.
+    pub(crate) fn set_failure_count(&self, count: u32) {
+        self.failure_count.store(count, Ordering::Relaxed);
+    }
+
+    /// What the next heartbeat tells.
+    pub(crate) fn tell(&self, progress: Progress) {
+        *self.details.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+    }
+
+    /// What was told last.
+    pub(crate) fn told(&self) -> Option<Progress> {
+        self.details.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the server wants the attempt to end, or has not been heard of for too long.
+    pub(crate) fn stop(&self) -> Option<Stop> {
+        let said = *self.stop.borrow();
+        match said {
+            None if self.answered().age() > self.times.patience => Some(Stop::Superseded),
+            said => said,
+        }
+    }
+
+    /// Resolves when [`stop`](Self::stop) has something to say.
+    pub(crate) async fn stopped(&self) {
+        let mut said = self.stop.subscribe();
+        while self.stop().is_none() {
+            let due = self.answered().monotonic + self.times.patience;
+            // An error would mean that the sender is gone, and this value holds it.
+            tokio::select! {
+                _ = said.changed() => {}
+                () = tokio::time::sleep_until(due + Duration::from_millis(1)) => {}
+            }
+        }
+    }
+
+    /// Beats until the attempt is over or the server has said its word.
+    pub(crate) async fn beat(self: Arc<Self>) {
+        loop {
+            let next = Instant::now() + self.times.interval;
+            tokio::select! {
+                () = tokio::time::sleep_until(next) => self.once().await,
+                () = self.context.cancelled() => {
+                    self.once().await;
+                    // The SDK gives no reason. If the server does not ask for an end, it is the
+                    // SDK itself that gave the attempt up.
+                    if self.stop.borrow().is_none() {
+                        self.say(Stop::Superseded);
+                    }
+                }
+            }
+            if *self.stop.borrow() == Some(Stop::Superseded) {
+                return;
+            }
+            if self.context.is_cancelled() {
+                // Whoever finishes a page or batch still has to show that he lives.
+                tokio::time::sleep_until(next).await;
+            }
+        }
+    }
+
+    /// One heartbeat, and what the answer means.
+    pub(crate) async fn once(&self) {
+        let started = Moment::now();
+        let details =
+            HeartbeatDetails { progress: self.told(), failure_count: self.failure_count() };
+        // Keeps the SDK's own time-outs from expiring. It sends few of them.
+        if let Err(error) = self.context.record_heartbeat(details.clone()).await {
+            tracing::warn!(%error, "heartbeat details cannot be encoded");
+        }
+        let mut request = RecordActivityTaskHeartbeatRequest {
+            task_token: self.context.info().task_token.clone(),
+            details: Some(Payloads { payloads: vec![json(&details)] }),
+            identity: self.connection.identity().to_owned(),
+            namespace: self.context.info().namespace.clone(),
+            ..RecordActivityTaskHeartbeatRequest::default()
+        }
+        .into_request();
+        // An answer that comes later says nothing about now.
+        request.set_timeout(self.times.patience);
+        match self.connection.workflow_service().record_activity_task_heartbeat(request).await {
+            Ok(answer) => {
+                *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = started;
+                let answer = answer.into_inner();
+                if answer.cancel_requested {
+                    self.say(Stop::Cancelled);
+                } else if answer.activity_paused || answer.activity_reset {
+                    self.say(Stop::Draining);
+                }
+            }
+            Err(status) if status.code() == Code::NotFound => self.say(Stop::Superseded),
+            Err(status) => {
+                tracing::debug!(error = %status, "temporal did not answer a heartbeat");
+            }
+        }
+    }
+
+    /// Remembers the first stop. Only the order to send nothing any more replaces another one.
+    fn say(&self, stop: Stop) {
+        self.stop.send_if_modified(|said| {
+            let replaces = said.is_none() || stop == Stop::Superseded;
+            if replaces {
+                *said = Some(stop);
+            }
+            replaces
+        });
+    }
+
+    fn answered(&self) -> Moment {
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

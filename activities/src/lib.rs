@@ -1,0 +1,19 @@
+//! The Temporal side of a run: activities around the engine, failures, heartbeats, and schedules.
+//!
+//! Activities stay thin, so that what the engine's simulation drove is what runs.
+
+mod attempt;
+pub mod connect;
+pub mod failure;
+mod heartbeat;
+mod host;
+pub mod measure;
+mod payload;
+mod publish;
+pub mod schedule;
+pub mod setup;
+mod sync;
+
+pub use heartbeat::HeartbeatTimes;
+pub use publish::{Publisher, standing};
+pub use sync::{COMPARISONS_AT_ONCE, SyncActivities};

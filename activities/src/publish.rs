@@ -1,0 +1,202 @@
+//! How a connection is doing, published on its schedule, where lists and alarms look for it.
+//!
+//! Published state is a hint: the commit log decides. So it is sent once, dropped if anybody else
+//! changes the schedule at that moment, left out if it says nearly the same as before, and a
+//! failure to publish is a line in the log and nothing else.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tidemark_engine::{
+    definitions,
+    log::Log,
+    store::{Store, StoreError},
+};
+use tidemark_model::{definition::Definition, ids::ConnectionId};
+use tidemark_workflows::health::Health;
+
+use crate::schedule::{
+    Description, Projection, ProjectionSettings, Published, ScheduleAttributes, ScheduleClient,
+    ScheduleError, Standing,
+};
+
+/// The least by which the deadline moves before it is published again, whatever `max_lag` is.
+const LEAST_MOVE: Duration = Duration::from_mins(5);
+
+/// How a connection stands. Lag counts from the latest of the newest watermark, the schedule's
+/// creation and the last time that it was resumed.
+#[must_use]
+pub fn standing(
+    definition: &Definition,
+    health: Health,
+    watermark: Option<Timestamp>,
+    created_at: Timestamp,
+    resumed_at: Option<Timestamp>,
+) -> Standing {
+    let since = [watermark, resumed_at].into_iter().flatten().fold(created_at, Timestamp::max);
+    let max_lag = SignedDuration::try_from(definition.max_lag()).unwrap_or(SignedDuration::MAX);
+    Standing {
+        health,
+        synced_through: watermark,
+        lag_deadline: since.saturating_add(max_lag).unwrap_or(Timestamp::MAX),
+    }
+}
+
+/// Whether it says more than what is published already.
+fn is_news(standing: &Standing, published: &ScheduleAttributes, max_lag: Duration) -> bool {
+    let Some(deadline) = published.lag_deadline else { return true };
+    let moved = standing.lag_deadline.duration_since(deadline).unsigned_abs();
+    published.health != Some(standing.health) || moved >= LEAST_MOVE.max(max_lag / 4)
+}
+
+/// Publishes for the runs of one worker.
+#[derive(Clone)]
+pub struct Publisher {
+    schedules: ScheduleClient,
+    store: Store,
+    settings: ProjectionSettings,
+}
+
+/// What came of it, for the log.
+#[derive(Debug)]
+enum Outcome {
+    Sent,
+    NoNews,
+    /// No schedule, or no definition any more: there is nobody to tell.
+    Gone,
+    Stale,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum PublishError {
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Publisher {
+    /// `settings` are those with which definitions are projected everywhere.
+    #[must_use]
+    pub fn new(schedules: ScheduleClient, store: Store, settings: ProjectionSettings) -> Self {
+        Self { schedules, store, settings }
+    }
+
+    /// The newest watermark in the commit log; `None` also if the log cannot be read.
+    pub async fn watermark(&self, connection: &ConnectionId) -> Option<Timestamp> {
+        match Log::open(&self.store.connection(connection)).await {
+            Ok(log) => log.newest_commit().map(|commit| commit.manifest.complete_as_of),
+            Err(error) => {
+                tracing::warn!(error = %error, "the commit log cannot be read");
+                None
+            }
+        }
+    }
+
+    /// Publishes what a run's end means. Costs a describe, and an update if it is news.
+    pub async fn publish(
+        &self,
+        connection: &ConnectionId,
+        health: Health,
+        watermark: Option<Timestamp>,
+    ) {
+        match self.try_publish(connection, health, watermark).await {
+            Ok(outcome) => tracing::debug!(?outcome, %health, "published"),
+            Err(error) => tracing::warn!(
+                error = %error,
+                "how the connection is doing could not be published; the next run does it"
+            ),
+        }
+    }
+
+    async fn try_publish(
+        &self,
+        connection: &ConnectionId,
+        health: Health,
+        watermark: Option<Timestamp>,
+    ) -> Result<Outcome, PublishError> {
+        let seen = match self.schedules.describe(connection).await {
+            Err(ScheduleError::NotFound { .. }) => return Ok(Outcome::Gone),
+            described => described?,
+        };
+        // Read after the schedule was looked at: if a newer definition is applied after this, its
+        // update makes the look stale, and nothing older can be written over it.
+        let newest = definitions::newest(&self.store.connection(connection)).await?;
+        let Some((version, definition)) =
+            newest.and_then(|stored| Some((stored.version, stored.definition?)))
+        else {
+            return Ok(Outcome::Gone);
+        };
+        let standing = self.standing_of(&definition, health, watermark, &seen);
+        let projection = Projection::new(&definition, version, &self.settings);
+        if seen.matches(&projection) && !is_news(&standing, &seen.attributes, definition.max_lag())
+        {
+            return Ok(Outcome::NoNews);
+        }
+        Ok(match self.schedules.publish(&projection, &standing, &seen).await? {
+            Published::Sent => Outcome::Sent,
+            Published::Stale => Outcome::Stale,
+            Published::Gone => Outcome::Gone,
+        })
+    }
+
+    fn standing_of(
+        &self,
+        definition: &Definition,
+        health: Health,
+        watermark: Option<Timestamp>,
+        seen: &Description,
+    ) -> Standing {
+        let created_at = seen.created_at.unwrap_or_else(Timestamp::now);
+        standing(definition, health, watermark, created_at, seen.resumed_at())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn published(health: Health, deadline: &str) -> ScheduleAttributes {
+        ScheduleAttributes {
+            health: Some(health),
+            lag_deadline: Some(at(deadline)),
+            ..ScheduleAttributes::default()
+        }
+    }
+
+    fn standing_until(health: Health, deadline: &str) -> Standing {
+        Standing { health, synced_through: None, lag_deadline: at(deadline) }
+    }
+
+    #[test]
+    fn a_deadline_that_hardly_moved_is_no_news() {
+        let three_hours = Duration::from_hours(3);
+        let before = published(Health::InStep, "2026-11-21T10:00:00Z");
+        let news =
+            |health, deadline| is_news(&standing_until(health, deadline), &before, three_hours);
+        assert!(!news(Health::InStep, "2026-11-21T10:44:59Z"));
+        assert!(news(Health::InStep, "2026-11-21T10:45:00Z"));
+        assert!(news(Health::InStep, "2026-11-21T09:15:00Z"), "an edit can bring it forward");
+        assert!(news(Health::Failing, "2026-11-21T10:00:00Z"));
+    }
+
+    #[test]
+    fn short_deadlines_are_published_every_five_minutes_at_most() {
+        let before = published(Health::InStep, "2026-11-21T10:00:00Z");
+        let news = |deadline| {
+            is_news(&standing_until(Health::InStep, deadline), &before, Duration::from_mins(2))
+        };
+        assert!(!news("2026-11-21T10:04:59Z"));
+        assert!(news("2026-11-21T10:05:00Z"));
+    }
+
+    #[test]
+    fn nothing_published_yet_is_news() {
+        let standing = standing_until(Health::New, "2026-11-21T10:00:00Z");
+        assert!(is_news(&standing, &ScheduleAttributes::default(), Duration::from_hours(3)));
+    }
+}

@@ -1,0 +1,222 @@
+//! `inspect`: all that is known of a connection.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tidemark_activities::schedule::{Description, Pause};
+use tidemark_engine::definitions::{self, StoredDefinition};
+use tidemark_engine::log::Log;
+use tidemark_model::entry::Committed;
+use tidemark_model::ids::ConnectionId;
+use tidemark_workflows::health::Health;
+
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::run::{self, Open, Run, receipt_details, who_must_act};
+use crate::selection;
+use crate::session::Session;
+use crate::ui::details::Details;
+use crate::ui::output::{Entry as _, OutputArgs, Subject};
+use crate::ui::text::counted;
+use crate::ui::time::{instant_and_age, relative};
+
+/// Runs and ticks that are shown.
+const RUNS: usize = 5;
+const TICKS: usize = 3;
+
+/// Show all that is known of a connection
+///
+/// Its definition, schedule, watermark, last runs, and what it is doing now.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The id, account/connection
+    #[arg(value_name = "ID", value_parser = selection::connection)]
+    id: ConnectionId,
+
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// All that is known.
+#[derive(Debug, Serialize)]
+struct Known {
+    id: ConnectionId,
+    definition: StoredDefinition,
+    health: Option<&'static str>,
+    /// The watermark, from the commit log.
+    complete_as_of: Option<Timestamp>,
+    lag_deadline: Option<Timestamp>,
+    newest_commit: Option<Committed>,
+    unfinished_count: usize,
+    schedule: ScheduleState,
+    running: Vec<Open>,
+    runs: Vec<Run>,
+    links: KnownLinks,
+}
+
+/// The schedule as Temporal has it.
+#[derive(Debug, Serialize)]
+struct ScheduleState {
+    /// The definition that it was made from.
+    definition_version: Option<u32>,
+    paused: bool,
+    pauses: Vec<String>,
+    next_run_at: Vec<Timestamp>,
+    started_count: u64,
+    skipped_count: u64,
+    waiting_count: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct KnownLinks {
+    schedule: Option<String>,
+    running: Option<String>,
+}
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session) -> Result<Exit, Error> {
+        let folder = session.store().await?.connection(&self.id);
+        let Some(definition) = definitions::newest(&folder).await? else {
+            return Err(session.unknown(&self.id).await);
+        };
+        if definition.definition.is_none() {
+            return Err(Error::Removed { id: self.id, at: definition.applied_at });
+        }
+        let temporal = session.temporal().await?;
+        let description = session.schedule(&self.id).await?;
+        let log = Log::open(&folder).await?;
+        let mut running = Vec::new();
+        for run in &description.running {
+            running.push(temporal.look_at(run).await?);
+        }
+        let links = session.links()?;
+        let known = Known {
+            health: description.attributes.health.map(Health::as_str),
+            complete_as_of: log.newest_commit().map(|commit| commit.manifest.complete_as_of),
+            lag_deadline: description.attributes.lag_deadline,
+            newest_commit: log.newest_commit().cloned(),
+            unfinished_count: log.unfinished().len(),
+            runs: run::recent(session, &self.id, RUNS).await?,
+            links: KnownLinks {
+                schedule: links.schedule(&self.id),
+                running: description.running.first().and_then(|run| links.run(run)),
+            },
+            schedule: ScheduleState::of(&description),
+            running,
+            definition,
+            id: self.id,
+        };
+        session.ui().subject(self.output.output, &known)?;
+        Ok(Exit::Ok)
+    }
+}
+
+impl ScheduleState {
+    fn of(description: &Description) -> Self {
+        Self {
+            definition_version: description.from.as_ref().map(|from| from.version),
+            paused: description.paused,
+            pauses: description.pauses().iter().map(Pause::to_string).collect(),
+            next_run_at: description.next_at.iter().take(TICKS).copied().collect(),
+            started_count: description.action_count,
+            skipped_count: description.skipped_count,
+            waiting_count: description.buffered_count,
+        }
+    }
+}
+
+impl Known {
+    fn state(&self, details: Details, now: Timestamp) -> Details {
+        let watermark = match self.complete_as_of {
+            Some(at) => instant_and_age(now, at),
+            None => "never in step".to_owned(),
+        };
+        let deadline = self.lag_deadline.map(|at| {
+            let late = if at < now { "late since " } else { "" };
+            format!("{late}{}", instant_and_age(now, at))
+        });
+        let now_doing = match self.running.as_slice() {
+            [] => "nothing".to_owned(),
+            open => open.iter().map(|open| open.sentence(now)).collect::<Vec<_>>().join("\n"),
+        };
+        details
+            .section("state")
+            .pair("health", self.health.unwrap_or("unknown"))
+            .pair("complete as of", watermark)
+            .pair_if("lag deadline", deadline)
+            .pair("now", now_doing)
+            .pair_if(
+                "unfinished",
+                (self.unfinished_count > 0).then(|| {
+                    let count = counted(self.unfinished_count as u64, "run");
+                    format!(
+                        "{count} ended after the first batch may have been sent; the next run \
+                             sends what they touched again"
+                    )
+                }),
+            )
+    }
+
+    fn schedule(&self, details: Details, now: Timestamp) -> Details {
+        let ticks: Vec<String> = self
+            .schedule
+            .next_run_at
+            .iter()
+            .map(|at| format!("{at} ({})", relative(now, *at)))
+            .collect();
+        let version =
+            (self.schedule.definition_version != Some(self.definition.version)).then(|| {
+                format!(
+                    "made from another definition than version {}; apply it again",
+                    self.definition.version
+                )
+            });
+        let every = self.definition.definition.as_ref().map(|one| one.schedule().to_string());
+        details
+            .section("schedule")
+            .pair_if("runs", every)
+            .pair_if("paused", self.schedule.paused.then(|| self.schedule.pauses.join("\n")))
+            .pair(if self.schedule.paused { "next, if resumed" } else { "next" }, ticks.join("\n"))
+            .pair_if(
+                "waiting",
+                (self.schedule.waiting_count > 0)
+                    .then(|| counted(self.schedule.waiting_count, "start")),
+            )
+            .pair_if("differs", version)
+            .pair_if("link", self.links.schedule.as_deref())
+            .pair_if("link of the run", self.links.running.as_deref())
+    }
+}
+
+impl Subject for Known {
+    fn details(&self) -> Details {
+        let now = Timestamp::now();
+        let stored = &self.definition;
+        let mut details = Details::default()
+            .section("connection")
+            .pair("id", self.id.as_str())
+            .pair_if("definition", stored.definition.as_ref().map(|one| one.summary()))
+            .pair(
+                "version",
+                format!("{}, applied {}", stored.version, instant_and_age(now, stored.applied_at)),
+            );
+        details = self.schedule(self.state(details, now), now);
+        if let Some(commit) = &self.newest_commit {
+            details = receipt_details(details, &commit.receipt, now);
+        }
+        let failure = self.runs.first().and_then(|run| run.ended.as_ref());
+        if let Some((ended, failure)) =
+            failure.and_then(|ended| Some((ended, ended.failure.as_ref()?)))
+        {
+            details = details
+                .section("last error")
+                .pair("error", &failure.message)
+                .pair_if("who must act", ended.class().map(who_must_act))
+                .pair_if("hint", failure.hint.as_deref());
+        }
+        details.table("last runs", Run::COLUMNS, self.runs.iter().map(Run::cells).collect())
+    }
+
+    fn name(&self) -> String {
+        self.id.to_string()
+    }
+}

@@ -1,0 +1,203 @@
+//! `list`: how connections are doing.
+
+use clap::ValueEnum;
+use futures::{StreamExt as _, stream};
+use jiff::Timestamp;
+use serde::Serialize;
+use tidemark_activities::schedule::{Listed, Pause, RunRef, RunStatus};
+use tidemark_model::ids::ConnectionId;
+use tidemark_workflows::health::Health;
+
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::run::{self, Open};
+use crate::selection::Selection;
+use crate::session::{Session, Temporal};
+use crate::ui::output::{Entry, OutputArgs};
+use crate::ui::table::{Cell, Tone};
+use crate::ui::text::cut;
+use crate::ui::time::{age, relative};
+
+/// Runs and failures that are looked up at once.
+const SIMULTANEOUS: usize = 16;
+
+/// Show how connections are doing
+///
+/// Temporal's visibility is asked, which is about a second old.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    selection: Selection,
+
+    /// What comes first
+    #[arg(long, value_enum, value_name = "ORDER", default_value_t)]
+    sort: Order,
+
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// The order of a list.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Order {
+    /// By id
+    #[default]
+    Id,
+    /// What needs somebody first
+    Health,
+    /// The oldest watermark first
+    Age,
+    /// The next run first
+    Next,
+}
+
+/// A connection in the list.
+#[derive(Debug, Serialize)]
+struct Standing {
+    id: ConnectionId,
+    health: Option<&'static str>,
+    synced_through: Option<Timestamp>,
+    lag_deadline: Option<Timestamp>,
+    paused: bool,
+    pause_reasons: Vec<String>,
+    last_error: Option<String>,
+    running: Option<Open>,
+    next_run_at: Option<Timestamp>,
+    #[serde(skip)]
+    severity: u8,
+    #[serde(skip)]
+    now: Timestamp,
+}
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session) -> Result<Exit, Error> {
+        let temporal = session.temporal().await?;
+        let listed = temporal.schedules.list(&self.selection.filter()).await?;
+        if let Some(named) = self.selection.named() {
+            for id in named {
+                if !listed.iter().any(|listed| listed.connection == id) {
+                    return Err(session.unknown(&id).await);
+                }
+            }
+        }
+        let now = Timestamp::now();
+        let mut standings: Vec<Standing> = stream::iter(listed)
+            .map(|listed| standing(session, temporal, listed, now))
+            .buffered(SIMULTANEOUS)
+            .collect()
+            .await;
+        match self.sort {
+            Order::Id => {}
+            Order::Health => standings.sort_by_key(|standing| standing.severity),
+            // One that never was in step is the oldest.
+            Order::Age => standings.sort_by_key(|standing| standing.synced_through),
+            Order::Next => {
+                standings.sort_by_key(|standing| standing.next_run_at.unwrap_or(Timestamp::MAX))
+            }
+        }
+        if standings.is_empty() {
+            session.ui().note("no connection; `tidemark apply FILE` makes some");
+        }
+        session.ui().entries(self.output.output, &standings)?;
+        Ok(Exit::Ok)
+    }
+}
+
+async fn standing(
+    session: &Session,
+    temporal: &Temporal,
+    listed: Listed,
+    now: Timestamp,
+) -> Standing {
+    let health = listed.attributes.health;
+    let pauses = listed.pauses();
+    let running = match of_status(&listed, RunStatus::Running) {
+        Some(run) => temporal.look_at(run).await.ok().filter(|open| !open.closed),
+        None => None,
+    };
+    let last_error = match (health, newest_failure(&listed)) {
+        (Some(Health::Failing), Some(run)) => run::ended(session, &listed.connection, run)
+            .await
+            .ok()
+            .flatten()
+            .and_then(|ended| ended.failure)
+            .map(|failure| failure.to_string()),
+        _ => None,
+    };
+    Standing {
+        severity: match health {
+            Some(Health::Failing) => 0,
+            Some(Health::InStepExcept) => 1,
+            None => 2,
+            Some(Health::New) => 3,
+            Some(Health::InStep) => 4,
+        },
+        health: health.map(Health::as_str),
+        synced_through: listed.attributes.synced_through,
+        lag_deadline: listed.attributes.lag_deadline,
+        paused: listed.paused,
+        pause_reasons: pauses.iter().map(Pause::to_string).collect(),
+        last_error,
+        running,
+        next_run_at: if listed.paused { None } else { listed.next_at.first().copied() },
+        id: listed.connection,
+        now,
+    }
+}
+
+fn of_status(listed: &Listed, status: RunStatus) -> Option<&RunRef> {
+    listed.recent.iter().rev().find(|run| run.status == status).map(|started| &started.run)
+}
+
+/// The newest run that ended red.
+fn newest_failure(listed: &Listed) -> Option<&RunRef> {
+    [RunStatus::Failed, RunStatus::TimedOut, RunStatus::Terminated]
+        .into_iter()
+        .find_map(|status| of_status(listed, status))
+}
+
+impl Standing {
+    fn health_cell(&self) -> Cell {
+        let tone = match self.severity {
+            0 => Tone::Bad,
+            1 => Tone::Attention,
+            4 => Tone::Good,
+            _ => Tone::Plain,
+        };
+        let overdue = self.lag_deadline.is_some_and(|deadline| deadline < self.now);
+        let mut text = self.health.unwrap_or("unknown").to_owned();
+        if overdue && !self.paused {
+            text += ", late";
+        }
+        if self.paused {
+            text += ", paused";
+        }
+        Cell::new(text).tone(if overdue && tone == Tone::Good { Tone::Attention } else { tone })
+    }
+}
+
+impl Entry for Standing {
+    const COLUMNS: &'static [&'static str] =
+        &["CONNECTION", "HEALTH", "SYNCED THROUGH", "NEXT RUN", "NOW", "LAST ERROR"];
+
+    fn cells(&self) -> Vec<Cell> {
+        let doing = match (&self.running, self.pause_reasons.first()) {
+            (Some(open), _) => open.sentence(self.now),
+            (None, Some(reason)) => cut(reason, 60),
+            (None, None) => String::new(),
+        };
+        vec![
+            Cell::new(self.id.as_str()),
+            self.health_cell(),
+            Cell::or_none(self.synced_through.map(|at| age(self.now, at) + " ago")),
+            Cell::or_none(self.next_run_at.map(|at| relative(self.now, at))),
+            Cell::new(doing),
+            Cell::or_none(self.last_error.as_deref().map(|error| cut(error, 100)))
+                .tone(if self.last_error.is_some() { Tone::Bad } else { Tone::Plain }),
+        ]
+    }
+
+    fn name(&self) -> String {
+        self.id.to_string()
+    }
+}

@@ -1,0 +1,122 @@
+//! `remove`: keep connections in step no longer.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tidemark_activities::schedule::{RunRef, ScheduleError};
+use tidemark_connectors::{HttpConnectors, ProcessSecrets};
+use tidemark_engine::definitions::{self, Stored, StoredDefinition};
+use tidemark_engine::log::Log;
+use tidemark_engine::run::{Engine, Settings};
+use tidemark_model::ids::ConnectionId;
+
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::many::{self, Report};
+use crate::selection::Many;
+use crate::session::{Session, Temporal};
+use crate::ui::output::OutputArgs;
+use crate::ui::text::{counted, joined, number_of};
+
+/// Keep connections in step no longer
+///
+/// Their records stay at the destination. The commit log is kept, so that applying the definition
+/// again goes on from there.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    many: Many,
+
+    /// Erase snapshots, pages and dead letters as well; the next first sync reads and sends
+    /// everything
+    #[arg(long)]
+    purge: bool,
+
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session) -> Result<Exit, Error> {
+        let chosen = self.many.find(session, "remove").await?;
+        let counted = many::each(&chosen.ids, |id| record_count(session, id)).await;
+        let known: Vec<u64> =
+            counted.iter().filter_map(|(_, count)| count.as_ref().ok().copied()).collect();
+        let question = format!(
+            "Remove {}, {}? {} at the destination and are no longer kept in step{}.",
+            number_of(chosen.ids.len(), "connection"),
+            joined(&chosen.ids, 4),
+            stay(known.iter().sum()),
+            if self.purge { "; snapshots, pages and dead letters are erased" } else { "" },
+        );
+        if chosen.dry_run {
+            return many::dry_run(session.ui(), self.output.output, &chosen, "removed");
+        }
+        session.announce().await?;
+        session.ui().confirm(&question, self.many.yes())?;
+        let results = many::each(&chosen.ids, |id| remove(session, id, self.purge)).await;
+        many::report(session.ui(), self.output.output, results)
+    }
+}
+
+/// `1,000 records stay`.
+fn stay(count: u64) -> String {
+    format!("{} stay{}", counted(count, "record"), if count == 1 { "s" } else { "" })
+}
+
+async fn record_count(session: &Session, id: &ConnectionId) -> Result<u64, Error> {
+    let log = Log::open(&session.store().await?.connection(id)).await?;
+    Ok(log.newest_commit().map_or(0, |commit| commit.receipt.records.next))
+}
+
+async fn remove(session: &Session, id: &ConnectionId, purge: bool) -> Result<Report, Error> {
+    let folder = session.store().await?.connection(id);
+    let Some(newest) = definitions::newest(&folder).await? else {
+        return Err(session.unknown(id).await);
+    };
+    let temporal = session.temporal().await?;
+    let running = match temporal.schedules.describe(id).await {
+        Ok(description) => description.running,
+        Err(ScheduleError::NotFound { .. }) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let mut result = format!("removed; {}", stay(record_count(session, id).await?));
+    if newest.definition.is_some() {
+        let removed = StoredDefinition {
+            version: newest.version + 1,
+            applied_at: Timestamp::now(),
+            definition: None,
+            same_destination: false,
+        };
+        if let Stored::Overtaken(other) = definitions::put(&folder, removed).await?
+            && other.definition.is_some()
+        {
+            return Err(Error::Overtaken { id: id.clone(), version: other.version });
+        }
+    }
+    // What follows is finished by the next call if this one is cut short here.
+    temporal.schedules.delete(id).await?;
+    if purge {
+        end_all(temporal, &running).await?;
+        let count = engine(session).await?.purge(id).await?;
+        result += &format!("; {} erased", counted(count, "object"));
+    } else if !running.is_empty() {
+        result += "; a run is under way and goes on to its end";
+    }
+    Ok(Report::done(id, result))
+}
+
+/// Ends runs before what they work on is erased.
+async fn end_all(temporal: &Temporal, running: &[RunRef]) -> Result<(), Error> {
+    for run in running {
+        temporal.request_cancel(run, "tidemark remove --purge").await?;
+        temporal.ending(run).await?;
+    }
+    Ok(())
+}
+
+async fn engine(session: &Session) -> Result<Engine, Error> {
+    let store = session.store().await?.clone();
+    let connectors = HttpConnectors::new(ProcessSecrets::capture())?;
+    Ok(Engine::new(store, Arc::new(connectors), Settings::default()))
+}

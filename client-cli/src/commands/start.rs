@@ -1,0 +1,131 @@
+//! `start`: run now.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use tidemark_activities::schedule::{RunRef, Trigger};
+use tidemark_model::ids::ConnectionId;
+use tidemark_model::schedule::duration;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::many::{self, Report};
+use crate::run::Followed;
+use crate::selection::{Chosen, Many};
+use crate::session::Session;
+use crate::ui::output::OutputArgs;
+use crate::ui::progress::Bars;
+use crate::ui::time::rough;
+
+/// An idle schedule starts a run within milliseconds, a loaded one within seconds.
+const START_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Run connections now
+///
+/// A run that is under way is finished first. A paused connection runs once and stays paused.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    many: Many,
+
+    /// Wait for the runs; the exit code is that of the run
+    #[arg(short, long)]
+    wait: bool,
+
+    /// Spread the starts over this time
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    over: Option<Duration>,
+
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session) -> Result<Exit, Error> {
+        let chosen = self.many.choose(session, "start").await?;
+        if chosen.dry_run {
+            return many::dry_run(session.ui(), self.output.output, &chosen, "started");
+        }
+        session.announce().await?;
+        let triggered = match self.over {
+            None => many::each(&chosen.ids, |id| trigger(session, id)).await,
+            Some(over) => spread(session, &chosen, over).await,
+        };
+        let bars = Bars::new(session.ui());
+        let results = join_all(triggered.into_iter().map(async |(id, triggered)| {
+            let result = match triggered {
+                Err(error) => Err(error),
+                Ok(trigger) if self.wait => wait(session, id, &trigger, &bars).await,
+                Ok(trigger) => started(session, id, &trigger).await,
+            };
+            (id, result)
+        }))
+        .await;
+        many::report(session.ui(), self.output.output, results)
+    }
+}
+
+async fn trigger(session: &Session, id: &ConnectionId) -> Result<Trigger, Error> {
+    let triggered = session.temporal().await?.schedules.trigger(id).await;
+    session.known(id, triggered).await
+}
+
+/// Starts one after the other, evenly over a time.
+async fn spread<'c>(
+    session: &Session,
+    chosen: &'c Chosen,
+    over: Duration,
+) -> Vec<(&'c ConnectionId, Result<Trigger, Error>)> {
+    let gaps = u32::try_from(chosen.ids.len()).unwrap_or(u32::MAX).max(1);
+    let gap = over / gaps;
+    let begin = Instant::now();
+    session.ui().note(&format!("one start every {}, over {}", rough(gap), rough(over)));
+    let mut triggered = Vec::with_capacity(chosen.ids.len());
+    for (place, id) in (0_u32..).zip(&chosen.ids) {
+        sleep_until(begin + gap * place).await;
+        triggered.push((id, trigger(session, id).await));
+    }
+    triggered
+}
+
+/// Names the run that a trigger started.
+async fn started(session: &Session, id: &ConnectionId, trigger: &Trigger) -> Result<Report, Error> {
+    if let Some(earlier) = &trigger.waits_for {
+        return with_run(session, Report::done(id, "starts after the run under way"), earlier);
+    }
+    let schedules = &session.temporal().await?.schedules;
+    match timeout(START_PATIENCE, schedules.wait_triggered(trigger)).await {
+        Ok(run) => with_run(session, Report::done(id, "started"), &run?.run),
+        Err(_) => Ok(Report::done(id, "triggered; Temporal has not started the run yet")),
+    }
+}
+
+fn with_run(session: &Session, report: Report, run: &RunRef) -> Result<Report, Error> {
+    let link = session.links()?.run(run);
+    Ok(report.run(run, link))
+}
+
+/// Follows the run that a trigger starts to its end.
+async fn wait(
+    session: &Session,
+    id: &ConnectionId,
+    trigger: &Trigger,
+    bars: &Bars,
+) -> Result<Report, Error> {
+    let temporal = session.temporal().await?;
+    if trigger.waits_for.is_some() {
+        session.ui().note(&format!("{id}: waits for the run under way"));
+    }
+    let run = tokio::select! {
+        run = temporal.schedules.wait_triggered(trigger) => run?.run,
+        _ = tokio::signal::ctrl_c() => return Err(Error::Detached { id: id.clone() }),
+    };
+    match temporal.follow(&run, &bars.bar(id.as_str())).await? {
+        Followed::Detached => Err(Error::Detached { id: id.clone() }),
+        Followed::Ended(ending) => {
+            session.tell_ending(id, &run, &ending);
+            with_run(session, Report::done(id, "").ending(ending), &run)
+        }
+    }
+}

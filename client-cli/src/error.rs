@@ -1,0 +1,327 @@
+//! Everything that can go wrong at the command line, with its exit code and the next command.
+//!
+//! The texts are lowercase fragments that say what and why; [`Error::hints`] says what to do next.
+//! Each error decides its exit code here and nowhere else.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use temporalio_client::tonic::Status;
+use tidemark_activities::connect::ConnectError;
+use tidemark_activities::schedule::ScheduleError;
+use tidemark_activities::setup::SetupError;
+use tidemark_engine::definitions::ClaimError;
+use tidemark_engine::store::StoreError;
+use tidemark_model::definition::Problems;
+use tidemark_model::failure::Failure;
+use tidemark_model::ids::ConnectionId;
+use tidemark_worker::ConfigError;
+
+use crate::exit::Exit;
+use crate::run::who_must_act;
+use crate::ui::text::number_of;
+use crate::ui::time::instant;
+
+/// Why a verb did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    // What was typed.
+    #[error("{message}")]
+    Usage { message: String, hint: String },
+    #[error("{question} Nobody can be asked here, so the answer is no")]
+    NobodyToAsk { question: String },
+    #[error("nothing was done")]
+    Declined,
+
+    // Files.
+    #[error("{} in the definitions; nothing was changed\n{problems}", number_of(problems.count(), "problem"))]
+    Definitions { problems: Problems },
+    #[error("{} cannot be read", path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error("{} holds no file that ends in .toml", path.display())]
+    EmptyFolder { path: PathBuf },
+
+    // What does not exist.
+    #[error("there is no connection {id}")]
+    NoConnection { id: ConnectionId, nearest: Option<ConnectionId> },
+    #[error("{id} was removed at {}", instant(*at))]
+    Removed { id: ConnectionId, at: Timestamp },
+    #[error("no connection matches {selection}")]
+    NoMatch { selection: String },
+    #[error("{id} has no run {run}")]
+    NoRun { id: ConnectionId, run: String },
+    #[error("no run of {id} is under way")]
+    NothingRuns { id: ConnectionId },
+
+    // The store.
+    #[error("no store is named")]
+    NoStore,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the store at {url} did not answer within {seconds} seconds")]
+    StoreSilent { url: String, seconds: u64 },
+    #[error(transparent)]
+    Claim(ClaimError),
+
+    // Temporal.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("temporal at {address} does not answer within {seconds} seconds")]
+    TemporalSilent { address: String, seconds: u64 },
+    #[error("temporal at {address} does not answer any more")]
+    TemporalLost { address: String, source: Box<Status> },
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    #[error("temporal failed to {operation}")]
+    Temporal { operation: &'static str, source: Box<Status> },
+    #[error("{workflow_id} is no run of a connection")]
+    NotASync { workflow_id: String },
+
+    // The work itself.
+    #[error("not tried, since temporal or the store cannot be reached")]
+    NotTried,
+    #[error("detached from {id} before its run was over; the run goes on")]
+    Detached { id: ConnectionId },
+    #[error("{0}")]
+    Failure(Box<Failure>),
+    #[error("the run of {id} failed: {failure}")]
+    RunFailed { id: ConnectionId, run_id: String, failure: Box<Failure> },
+    #[error("the run of {id} {what}")]
+    RunEnded { id: ConnectionId, run_id: String, what: String, causes: Vec<String> },
+    #[error("{id} is refused: {failure}")]
+    Refused { id: ConnectionId, failure: Box<Failure> },
+    #[error("somebody else applied version {version} of {id} in the meantime")]
+    Overtaken { id: ConnectionId, version: u32 },
+    #[error("{failed_count} of {} failed", number_of(*count, "connection"))]
+    SomeFailed { failed_count: usize, count: usize },
+    #[error("{failed_count} of {} would not work", number_of(*count, "connection"))]
+    CheckFailed { failed_count: usize, count: usize },
+
+    #[error(transparent)]
+    WorkerConfig(#[from] ConfigError),
+    #[error(transparent)]
+    Worker(#[from] anyhow::Error),
+
+    #[cfg(feature = "demo")]
+    #[error(transparent)]
+    Demo(#[from] crate::demo::DemoError),
+
+    // The process itself.
+    #[error("{address} cannot be listened at")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("the process cannot start its threads")]
+    Runtime(#[source] io::Error),
+    #[error("the answer cannot be read")]
+    Input { source: io::Error },
+    #[error("the result cannot be written")]
+    Output(#[source] io::Error),
+}
+
+impl Error {
+    /// A wrong call that clap cannot see.
+    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), hint: hint.into() }
+    }
+
+    /// How the process ends.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Usage { .. }
+            | Self::NobodyToAsk { .. }
+            | Self::Definitions { .. }
+            | Self::NoStore
+            | Self::WorkerConfig(_)
+            | Self::Connect(ConnectError::Config { .. })
+            | Self::Store(StoreError::Address { .. })
+            | Self::Schedule(ScheduleError::Note { .. }) => Exit::Usage,
+            Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,
+            Self::EmptyFolder { .. }
+            | Self::NoConnection { .. }
+            | Self::Removed { .. }
+            | Self::NoMatch { .. }
+            | Self::NoRun { .. }
+            | Self::NothingRuns { .. }
+            | Self::Schedule(ScheduleError::NotFound { .. }) => Exit::NotFound,
+            Self::Store(
+                StoreError::Open { .. } | StoreError::Folder { .. } | StoreError::Access { .. },
+            )
+            | Self::StoreSilent { .. }
+            | Self::Connect(_)
+            | Self::TemporalSilent { .. }
+            | Self::TemporalLost { .. }
+            | Self::NotTried
+            | Self::Schedule(ScheduleError::Unreachable { .. })
+            | Self::Setup(SetupError::Unreachable { .. }) => Exit::Unreachable,
+            Self::SomeFailed { .. } => Exit::SomeFailed,
+            Self::CheckFailed { failed_count, count } if failed_count < count => Exit::SomeFailed,
+            // Whoever reads the other end of the pipe has read enough.
+            Self::Output(source) if source.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+            #[cfg(feature = "demo")]
+            Self::Demo(_) => Exit::Failed,
+            Self::Declined
+            | Self::File { .. }
+            | Self::Store(_)
+            | Self::Claim(_)
+            | Self::Schedule(_)
+            | Self::Setup(_)
+            | Self::Temporal { .. }
+            | Self::NotASync { .. }
+            | Self::Detached { .. }
+            | Self::Failure(_)
+            | Self::RunFailed { .. }
+            | Self::RunEnded { .. }
+            | Self::Refused { .. }
+            | Self::Overtaken { .. }
+            | Self::CheckFailed { .. }
+            | Self::Worker(_)
+            | Self::Listen { .. }
+            | Self::Runtime(_)
+            | Self::Input { .. }
+            | Self::Output(_) => Exit::Failed,
+        }
+    }
+
+    /// Causes that are known only as texts, because they crossed the store or Temporal.
+    pub(crate) fn further_causes(&self) -> &[String] {
+        match self {
+            Self::Failure(failure)
+            | Self::RunFailed { failure, .. }
+            | Self::Refused { failure, .. } => &failure.causes,
+            Self::RunEnded { causes, .. } => causes,
+            _ => &[],
+        }
+    }
+
+    /// What to do next.
+    pub(crate) fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Usage { hint, .. } => hint.clone(),
+            Self::NobodyToAsk { .. } => "say --yes if that is meant".to_owned(),
+            Self::NoConnection { nearest, .. } => {
+                let mut hints: Vec<String> =
+                    nearest.iter().map(|nearest| format!("did you mean {nearest}?")).collect();
+                hints.push("`tidemark list` shows the connections".to_owned());
+                return hints;
+            }
+            Self::NoMatch { .. } => {
+                "`tidemark list` shows the connections; a new one appears after about a second"
+                    .to_owned()
+            }
+            Self::NoRun { id, .. } => format!("`tidemark runs {id}` shows its runs"),
+            Self::NothingRuns { id } => {
+                format!("`tidemark start {id}` starts one, `tidemark runs {id}` shows earlier ones")
+            }
+            Self::NoStore => {
+                "set TIDEMARK_STORE or say --store: file:///folder, or s3://bucket/prefix for more \
+                 than one machine"
+                    .to_owned()
+            }
+            Self::Store(error) => return store_hint(error),
+            Self::Claim(error) => return claim_hint(error),
+            Self::StoreSilent { .. } => "look at the store's address and credentials \
+                                         (TIDEMARK_STORE, AWS_*)"
+                .to_owned(),
+            Self::Connect(error) => error.hint().to_owned(),
+            Self::TemporalSilent { .. } | Self::TemporalLost { .. } => {
+                "start Temporal, or say where it is with TEMPORAL_ADDRESS or in temporal.toml"
+                    .to_owned()
+            }
+            Self::Schedule(ScheduleError::NotFound { connection }) => format!(
+                "`tidemark get {connection}` shows whether it is defined; applying its definition \
+                 again makes the schedule"
+            ),
+            Self::Schedule(ScheduleError::Refused { .. }) => {
+                "`tidemark setup` makes what Temporal needs to know".to_owned()
+            }
+            Self::Failure(failure) => return failure.hint.clone().into_iter().collect(),
+            Self::RunFailed { id, run_id, failure } => {
+                let mut hints: Vec<String> = failure.hint.clone().into_iter().collect();
+                hints.push(format!("who must act: {}", who_must_act(failure.class())));
+                hints.push(format!("`tidemark runs {id} {run_id}` shows the run"));
+                return hints;
+            }
+            Self::Refused { failure, .. } => {
+                let mut hints: Vec<String> = failure.hint.clone().into_iter().collect();
+                hints.push("--offline applies it without asking either end".to_owned());
+                return hints;
+            }
+            Self::RunEnded { id, run_id, .. } => {
+                format!("`tidemark runs {id} {run_id}` shows the run")
+            }
+            Self::Overtaken { id, .. } => {
+                format!("look at it with `tidemark get {id}`, and apply again")
+            }
+            Self::Removed { id, .. } => {
+                format!("applying a definition of {id} again goes on from its log")
+            }
+            Self::WorkerConfig(_) => "`tidemark worker --help` explains each setting".to_owned(),
+            Self::Listen { .. } => {
+                "say --listen with another address; port 0 takes a free one".to_owned()
+            }
+            Self::Detached { id } => format!("`tidemark watch {id}` attaches to it again"),
+            Self::EmptyFolder { .. } => "name a file, or - for stdin".to_owned(),
+            #[cfg(feature = "demo")]
+            Self::Demo(_) => return Vec::new(),
+            Self::Declined
+            | Self::Definitions { .. }
+            | Self::File { .. }
+            | Self::Schedule(_)
+            | Self::Setup(_)
+            | Self::Temporal { .. }
+            | Self::NotASync { .. }
+            | Self::NotTried
+            | Self::SomeFailed { .. }
+            | Self::CheckFailed { .. }
+            | Self::Worker(_)
+            | Self::Runtime(_)
+            | Self::Input { .. }
+            | Self::Output(_) => return Vec::new(),
+        };
+        vec![hint]
+    }
+}
+
+/// The store's own words, where they fit a person at a terminal.
+fn store_hint(error: &StoreError) -> Vec<String> {
+    let hint = match error {
+        StoreError::Address { .. } => "a store is file:///folder or s3://bucket/prefix",
+        StoreError::Open { .. } | StoreError::Folder { .. } | StoreError::Access { .. } => {
+            "look at the store's address, rights and space (TIDEMARK_STORE)"
+        }
+        StoreError::Missing { .. } | StoreError::Damaged { .. } => {
+            "bring the object back from a backup of the store"
+        }
+        StoreError::NewerFormat { .. } => "use at least the version of Tidemark that wrote it",
+    };
+    vec![hint.to_owned()]
+}
+
+fn claim_hint(error: &ClaimError) -> Vec<String> {
+    let hint = match error {
+        ClaimError::Unclaimed { .. } => "`tidemark setup` makes it this namespace's store",
+        ClaimError::OtherNamespace { .. } | ClaimError::OtherCluster { .. } => {
+            "set TIDEMARK_STORE, TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE to what belongs together"
+        }
+        ClaimError::Store(error) => return store_hint(error),
+    };
+    vec![hint.to_owned()]
+}
+
+impl From<ClaimError> for Error {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Store(error) => Self::Store(error),
+            other => Self::Claim(other),
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(Box::new(failure))
+    }
+}

@@ -1,0 +1,18 @@
+//! Runs as Temporal and the log show them: what an open one does, how a closed one ended, and
+//! those of the past.
+
+mod ended;
+mod ending;
+mod follow;
+mod links;
+mod open;
+mod past;
+mod sentence;
+
+pub(crate) use self::ended::ended;
+pub(crate) use self::ending::Ending;
+pub(crate) use self::follow::Followed;
+pub(crate) use self::links::Links;
+pub(crate) use self::open::Open;
+pub(crate) use self::past::{Run, find, recent};
+pub(crate) use self::sentence::{receipt_details, receipt_sentence, who_must_act};

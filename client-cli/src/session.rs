@@ -1,0 +1,246 @@
+//! What a verb works with: the store and Temporal, opened when they are first needed.
+
+use std::time::Duration;
+
+use temporalio_client::envconfig::LoadClientConfigProfileOptions;
+use temporalio_client::tonic::{Code, Status};
+use temporalio_client::{
+    Client, ClientOptions, ConnectionOptions, NamespacedClient as _, RetryOptions,
+};
+use tidemark_activities::connect::{ConnectError, connect_to};
+use tidemark_activities::schedule::{
+    Description, RunRef, ScheduleClient, ScheduleError, ScheduleFilter,
+};
+use tidemark_activities::setup::cluster_id;
+use tidemark_engine::definitions::{self, StoreIdentity};
+use tidemark_engine::store::Store;
+use tidemark_model::ids::ConnectionId;
+use tidemark_workflows::names;
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+use crate::cli::Place;
+use crate::error::Error;
+use crate::run::{Ending, Links};
+use crate::ui::Ui;
+
+/// Whoever waits at a terminal is told within five seconds that Temporal does not answer.
+const CONNECT_LIMIT: Duration = Duration::from_secs(4);
+
+/// A request that fails is repeated for so long: a server that restarts is not noticed.
+const REPEAT_LIMIT: Duration = Duration::from_secs(4);
+
+/// An object store repeats its own requests for minutes; a person is told sooner.
+const STORE_LIMIT: Duration = Duration::from_secs(10);
+
+/// The places that one call of the program works with.
+pub(crate) struct Session {
+    place: Place,
+    ui: Ui,
+    store: OnceCell<Store>,
+    temporal: OnceCell<Temporal>,
+}
+
+/// A namespace of a Temporal server.
+pub(crate) struct Temporal {
+    pub(crate) client: Client,
+    pub(crate) schedules: ScheduleClient,
+    pub(crate) address: String,
+    pub(crate) namespace: String,
+}
+
+impl Session {
+    pub(crate) fn new(place: Place, ui: Ui) -> Self {
+        Self { place, ui, store: OnceCell::new(), temporal: OnceCell::new() }
+    }
+
+    /// The process's streams.
+    pub(crate) fn ui(&self) -> Ui {
+        self.ui
+    }
+
+    /// The task queue that workers poll.
+    pub(crate) fn task_queue(&self) -> &str {
+        self.place.task_queue.as_deref().unwrap_or(names::DEFAULT_TASK_QUEUE)
+    }
+
+    /// The store, once it is known to belong to the namespace that the settings name.
+    ///
+    /// # Errors
+    /// None is named, it is somebody else's, or it does not answer.
+    pub(crate) async fn store(&self) -> Result<&Store, Error> {
+        self.store
+            .get_or_try_init(|| async {
+                let store = self.open_store()?;
+                let (_, client) = settings()?;
+                within_limit(&store, definitions::verify(&store, &client.namespace)).await??;
+                Ok(store)
+            })
+            .await
+    }
+
+    /// The namespace that the settings name.
+    ///
+    /// # Errors
+    /// Settings that cannot be used, or no answer within five seconds.
+    pub(crate) async fn temporal(&self) -> Result<&Temporal, Error> {
+        self.temporal.get_or_try_init(connect).await
+    }
+
+    /// Makes the store that of the namespace, unless it is already.
+    ///
+    /// # Errors
+    /// It is another's, or the store or Temporal does not answer.
+    pub(crate) async fn claim_store(&self) -> Result<Store, Error> {
+        let temporal = self.temporal().await?;
+        let store = self.open_store()?;
+        let identity = StoreIdentity {
+            namespace: temporal.namespace.clone(),
+            cluster: cluster_id(&temporal.client).await?,
+        };
+        within_limit(&store, definitions::claim(&store, &identity)).await??;
+        Ok(store)
+    }
+
+    fn open_store(&self) -> Result<Store, Error> {
+        let address = self.place.store.as_deref().filter(|address| !address.is_empty());
+        Ok(Store::open(address.ok_or(Error::NoStore)?)?)
+    }
+
+    /// Says on stderr where something is about to be changed.
+    ///
+    /// # Errors
+    /// The store or Temporal cannot be used.
+    pub(crate) async fn announce(&self) -> Result<(), Error> {
+        let temporal = self.temporal().await?;
+        let store = self.store().await?;
+        self.ui.note(&format!(
+            "store {}, namespace {} at {}",
+            store.url(),
+            temporal.namespace,
+            temporal.address
+        ));
+        Ok(())
+    }
+
+    /// Makes links into the Web UI.
+    ///
+    /// # Errors
+    /// Temporal's settings cannot be used.
+    pub(crate) fn links(&self) -> Result<Links, Error> {
+        let (_, client) = settings()?;
+        Ok(Links::new(self.place.web_ui.clone(), &client.namespace))
+    }
+
+    /// The schedule of a connection.
+    ///
+    /// # Errors
+    /// There is no such connection, or no answer.
+    pub(crate) async fn schedule(&self, id: &ConnectionId) -> Result<Description, Error> {
+        let described = self.temporal().await?.schedules.describe(id).await;
+        self.known(id, described).await
+    }
+
+    /// Turns "no such schedule" into "no such connection", with the nearest one that exists.
+    ///
+    /// # Errors
+    /// That of `result`.
+    pub(crate) async fn known<T>(
+        &self,
+        id: &ConnectionId,
+        result: Result<T, ScheduleError>,
+    ) -> Result<T, Error> {
+        match result {
+            Ok(value) => Ok(value),
+            Err(ScheduleError::NotFound { .. }) => Err(self.unknown(id).await),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The error for a connection that does not exist. A defined one without a schedule is
+    /// another matter.
+    pub(crate) async fn unknown(&self, id: &ConnectionId) -> Error {
+        if let Ok(store) = self.store().await
+            && let Ok(Some(stored)) = definitions::newest(&store.connection(id)).await
+            && stored.definition.is_some()
+        {
+            return ScheduleError::NotFound { connection: id.clone() }.into();
+        }
+        let listed = match self.temporal().await {
+            Ok(temporal) => temporal.schedules.list(&ScheduleFilter::default()).await,
+            Err(_) => Ok(Vec::new()),
+        };
+        let ids = listed.into_iter().flatten().map(|listed| listed.connection);
+        Error::NoConnection { id: id.clone(), nearest: nearest(id, ids) }
+    }
+
+    /// Says on stderr why a run ended that is not green, and who must act.
+    pub(crate) fn tell_ending(&self, id: &ConnectionId, run: &RunRef, ending: &Ending) {
+        if let Some(error) = ending.error(id, run) {
+            self.ui.error(&error);
+        }
+    }
+}
+
+impl Temporal {
+    /// What a call that failed means for the caller.
+    pub(crate) fn failed_to(&self, operation: &'static str, status: Status) -> Error {
+        let source = Box::new(status);
+        match source.code() {
+            Code::Unavailable => Error::TemporalLost { address: self.address.clone(), source },
+            _ => Error::Temporal { operation, source },
+        }
+    }
+}
+
+async fn connect() -> Result<Temporal, Error> {
+    let (mut connection, client) = settings()?;
+    let address = connection.target.to_string().trim_end_matches('/').to_owned();
+    connection.identity = identity();
+    connection.retry_options = RetryOptions::builder().max_elapsed_time(Some(REPEAT_LIMIT)).build();
+    let client = timeout(CONNECT_LIMIT, connect_to(connection, client)).await.map_err(|_| {
+        Error::TemporalSilent { address: address.clone(), seconds: CONNECT_LIMIT.as_secs() }
+    })??;
+    Ok(Temporal {
+        schedules: ScheduleClient::new(&client),
+        namespace: client.namespace(),
+        client,
+        address,
+    })
+}
+
+/// The settings of Temporal's own tools. Their error cannot cross threads, so its text is kept.
+pub(crate) fn settings() -> Result<(ConnectionOptions, ClientOptions), Error> {
+    ClientOptions::load_from_config(LoadClientConfigProfileOptions::default())
+        .map_err(|error| ConnectError::Config { reason: error.to_string() }.into())
+}
+
+/// How Temporal shows who asked: the person and the machine.
+pub(crate) fn identity() -> String {
+    let of = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let user = of("USER").unwrap_or_else(|| "tidemark".to_owned());
+    match of("HOSTNAME") {
+        Some(host) => format!("{user}@{host}"),
+        None => user,
+    }
+}
+
+async fn within_limit<T>(store: &Store, work: impl Future<Output = T>) -> Result<T, Error> {
+    timeout(STORE_LIMIT, work).await.map_err(|_| Error::StoreSilent {
+        url: store.url().to_owned(),
+        seconds: STORE_LIMIT.as_secs(),
+    })
+}
+
+/// The id that is most like the one that was typed, if one is like it at all.
+fn nearest(
+    id: &ConnectionId,
+    candidates: impl Iterator<Item = ConnectionId>,
+) -> Option<ConnectionId> {
+    const LIKE: f64 = 0.85;
+    candidates
+        .map(|candidate| (strsim::jaro_winkler(id.as_str(), candidate.as_str()), candidate))
+        .filter(|(likeness, _)| *likeness >= LIKE)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,42 @@
+//! How a connection is doing, for a schedule that is made or changed here: computed from the
+//! commit log, never copied from the schedule.
+
+use jiff::Timestamp;
+use tidemark_activities::schedule::{Description, ScheduleError, Standing};
+use tidemark_activities::standing;
+use tidemark_engine::log::Log;
+use tidemark_model::definition::Definition;
+use tidemark_workflows::health::Health;
+
+use crate::error::Error;
+use crate::session::Session;
+
+/// The standing of a connection under a definition that is about to hold.
+///
+/// # Errors
+/// The store or Temporal does not answer.
+pub(crate) async fn of(session: &Session, definition: &Definition) -> Result<Standing, Error> {
+    let folder = session.store().await?.connection(definition.id());
+    let log = Log::open(&folder).await?;
+    let described = match session.temporal().await?.schedules.describe(definition.id()).await {
+        Ok(description) => Some(description),
+        Err(ScheduleError::NotFound { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    // Failed runs are not in the log: that the newest one failed is known to the schedule only.
+    let failing = described
+        .as_ref()
+        .is_some_and(|described| described.attributes.health == Some(Health::Failing));
+    let health = match log.newest_commit() {
+        _ if failing => Health::Failing,
+        Some(commit) => Health::after(commit.receipt.outcome).unwrap_or(Health::InStep),
+        None => Health::New,
+    };
+    Ok(standing(
+        definition,
+        health,
+        log.newest_commit().map(|commit| commit.manifest.complete_as_of),
+        described.as_ref().and_then(|one| one.created_at).unwrap_or_else(Timestamp::now),
+        described.as_ref().and_then(Description::resumed_at),
+    ))
+}

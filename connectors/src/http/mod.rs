@@ -1,0 +1,13 @@
+//! HTTP as both sides use it: one attempt of each request, a limit on requests at once, and
+//! failures that say what is known about the request.
+//!
+//! Nothing here retries: whoever runs a step decides about its next attempt.
+
+mod answer;
+mod caller;
+mod date;
+mod slots;
+
+pub(crate) use answer::Answer;
+pub(crate) use caller::{Caller, SlotRule};
+pub(crate) use slots::Slots;

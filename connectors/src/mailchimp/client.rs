@@ -1,0 +1,267 @@
+//! The requests that are made of the API.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::{StatusCode, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use tidemark_engine::port::Clock;
+use tidemark_model::{
+    definition::{Definition, MailchimpDefinition},
+    failure::{Failure, FailureKind, Side},
+    receipt::Cost,
+};
+
+use super::{
+    listing::Listing,
+    refusal::{Subject, undated, unreadable},
+    rows::{Malformed, MappedMember, MappedPage, Mapping},
+    wire::{List, Lists},
+};
+use crate::http::{Answer, Caller};
+
+/// When Mailchimp itself ends a request. Until then one that was given up here takes one of the
+/// user's ten places.
+pub(crate) const SERVER_GIVES_UP_AFTER: Duration = Duration::from_secs(120);
+
+/// How many lists a failure names.
+const NAMED_LISTS: usize = 20;
+
+/// Makes the requests of one connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    caller: Caller,
+    base: Url,
+    key: SecretString,
+    list_id: String,
+    subject: Subject,
+}
+
+/// A listing's answer.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) answer: Answer,
+    /// When the request began, by Mailchimp's clock.
+    pub(super) requested_at: Timestamp,
+    pub(super) page: MappedPage,
+}
+
+/// A look-up's answer.
+#[derive(Debug)]
+pub(super) struct LookedUp {
+    pub(super) answer: Answer,
+    pub(super) requested_at: Timestamp,
+    /// `None` if the list has no such member.
+    pub(super) member: Option<MappedMember>,
+}
+
+impl Client {
+    pub(crate) fn new(
+        http: reqwest::Client,
+        caller: Caller,
+        key: SecretString,
+        definition: &Definition,
+        mailchimp: &MailchimpDefinition,
+    ) -> Result<Self, Failure> {
+        let subject =
+            Subject { connection: definition.id().clone(), key: mailchimp.api_key().clone() };
+        let base = base(mailchimp.base_url(), &key, &subject)?;
+        let list_id = mailchimp.list_id().to_owned();
+        Ok(Self { http, caller, base, key, list_id, subject })
+    }
+
+    /// A client of no list in particular, for whoever writes the first definition.
+    pub(crate) fn without_list(
+        http: reqwest::Client,
+        caller: Caller,
+        key: SecretString,
+        subject: Subject,
+        base_url: Option<&Url>,
+    ) -> Result<Self, Failure> {
+        let base = base(base_url, &key, &subject)?;
+        Ok(Self { http, caller, base, key, list_id: String::new(), subject })
+    }
+
+    /// Asks the listing, and maps what it shows.
+    pub(super) async fn listing(
+        &self,
+        listing: &Listing,
+        mapping: &Mapping,
+        clock: &dyn Clock,
+    ) -> Result<Shown, Failure> {
+        let mut parameters = listing.parameters();
+        parameters.push(("fields", mapping.listing_fields()));
+        let answer = self.members(&parameters, clock).await?;
+        let requested_at = answer.requested_at().ok_or_else(undated)?;
+        let page = self.mapped(&answer, mapping, Mapping::page).await?;
+        Ok(Shown { answer, requested_at, page })
+    }
+
+    /// Asks the listing for whole members.
+    pub(super) async fn whole_members(
+        &self,
+        listing: &Listing,
+        clock: &dyn Clock,
+    ) -> Result<Answer, Failure> {
+        let mut parameters = listing.parameters();
+        parameters.push(("exclude_fields", "members._links,_links".to_owned()));
+        self.members(&parameters, clock).await
+    }
+
+    /// Looks one member up.
+    pub(super) async fn member(
+        &self,
+        contact_id: &str,
+        mapping: &Mapping,
+        clock: &dyn Clock,
+    ) -> Result<LookedUp, Failure> {
+        let path = ["lists", &self.list_id, "members", contact_id];
+        let answer = self.get(&path, &[("fields", mapping.member_fields())], clock).await?;
+        let requested_at = answer.requested_at().ok_or_else(undated)?;
+        let member = match answer.status() {
+            StatusCode::NOT_FOUND => None,
+            status if status.is_success() => {
+                Some(self.mapped(&answer, mapping, Mapping::member).await?)
+            }
+            _ => return Err(self.subject.refusal(&answer)),
+        };
+        Ok(LookedUp { answer, requested_at, member })
+    }
+
+    /// The list's name.
+    pub(super) async fn list(&self, clock: &dyn Clock) -> Result<(List, Cost), Failure> {
+        let path = ["lists", &self.list_id];
+        let answer = self.get(&path, &[("fields", "id,name".to_owned())], clock).await?;
+        if !answer.status().is_success() {
+            return Err(self.list_refusal(&answer, clock).await);
+        }
+        Ok((read(&answer)?, answer.cost()))
+    }
+
+    /// The lists that the key can see; at most a thousand.
+    pub(super) async fn lists(&self, clock: &dyn Clock) -> Result<Lists, Failure> {
+        let parameters = [
+            ("fields", "lists.id,lists.name,total_items".to_owned()),
+            ("count", "1000".to_owned()),
+        ];
+        let answer = self.get(&["lists"], &parameters, clock).await?;
+        if !answer.status().is_success() {
+            return Err(self.subject.refusal(&answer));
+        }
+        read(&answer)
+    }
+
+    async fn members(
+        &self,
+        parameters: &[(&str, String)],
+        clock: &dyn Clock,
+    ) -> Result<Answer, Failure> {
+        let answer = self.get(&["lists", &self.list_id, "members"], parameters, clock).await?;
+        if !answer.status().is_success() {
+            return Err(self.list_refusal(&answer, clock).await);
+        }
+        Ok(answer)
+    }
+
+    async fn get(
+        &self,
+        path: &[&str],
+        parameters: &[(&str, String)],
+        clock: &dyn Clock,
+    ) -> Result<Answer, Failure> {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty();
+            segments.push("3.0").extend(path);
+        }
+        url.query_pairs_mut().extend_pairs(parameters);
+        let request = self.http.get(url).basic_auth("tidemark", Some(self.key.expose_secret()));
+        self.caller.call(request, clock).await
+    }
+
+    /// Mapping a page takes milliseconds: windows side by side must not wait for one another.
+    async fn mapped<T: Send + 'static>(
+        &self,
+        answer: &Answer,
+        mapping: &Mapping,
+        map: fn(&Mapping, &[u8]) -> Result<T, Malformed>,
+    ) -> Result<T, Failure> {
+        let (mapping, body) = (mapping.clone(), answer.body().clone());
+        tokio::task::spawn_blocking(move || map(&mapping, &body))
+            .await
+            .map_err(|error| {
+                let message = "mapping a page came to no end";
+                Failure::new(FailureKind::Bug, Side::Platform, message).caused_by(&error)
+            })?
+            .map_err(|malformed| unreadable(&malformed))
+    }
+
+    /// A refusal of something about the list. An unknown list is an error that helps, never an
+    /// empty list.
+    async fn list_refusal(&self, answer: &Answer, clock: &dyn Clock) -> Failure {
+        let refusal = self.subject.refusal(answer);
+        if refusal.kind != FailureKind::Gone {
+            return refusal;
+        }
+        let Ok(visible) = self.lists(clock).await else { return refusal };
+        let list_id = &self.list_id;
+        if visible.lists.iter().any(|list| list.id == *list_id) {
+            let message = format!("Mailchimp knows the list `{list_id}`, but not its members: 404");
+            return Failure::new(FailureKind::Transient, Side::Source, message);
+        }
+        let message = format!(
+            "the key at `{}` cannot see a list `{list_id}`; it can see {}",
+            self.subject.key,
+            names(&visible)
+        );
+        Failure::new(FailureKind::Gone, Side::Source, message)
+            .hint("set `list_id` to a list that the key can see, then: tidemark apply FILE")
+    }
+}
+
+/// The lists with id and name.
+fn names(visible: &Lists) -> String {
+    let named: Vec<String> = visible
+        .lists
+        .iter()
+        .take(NAMED_LISTS)
+        .map(|list| format!("{} ({})", list.id, list.name))
+        .collect();
+    let others = visible.total_items.saturating_sub(named.len() as u64);
+    match (named.is_empty(), others) {
+        (true, _) => "no list at all".to_owned(),
+        (false, 0) => named.join(", "),
+        (false, others) => format!("{}, and {others} others", named.join(", ")),
+    }
+}
+
+fn base(given: Option<&Url>, key: &SecretString, subject: &Subject) -> Result<Url, Failure> {
+    match given {
+        Some(base) => Ok(base.clone()),
+        None => data_centre(key, subject),
+    }
+}
+
+/// The address that the end of a key names (`…-us6`).
+fn data_centre(key: &SecretString, subject: &Subject) -> Result<Url, Failure> {
+    let key = key.expose_secret();
+    let name = key.rsplit_once('-').map(|(_, name)| name).filter(|name| {
+        !name.is_empty() && name.len() <= 10 && name.bytes().all(|b| b.is_ascii_alphanumeric())
+    });
+    name.and_then(|name| format!("https://{name}.api.mailchimp.com").parse().ok()).ok_or_else(
+        || {
+            let Subject { key, connection } = subject;
+            let message =
+                format!("the API key at `{key}` does not end with a data centre, such as `-us6`");
+            Failure::new(FailureKind::Invalid, Side::Source, message).hint(format!(
+                "put the whole key there, or give `base_url`, then: tidemark start {connection}"
+            ))
+        },
+    )
+}
+
+fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, Failure> {
+    serde_json::from_slice(answer.body()).map_err(|error| unreadable(&error.into()))
+}

@@ -1,0 +1,190 @@
+//! From the body of a response to the rows of a page.
+
+use std::{borrow::Cow, ops::Range, sync::Arc};
+
+use serde_json::value::RawValue;
+use tidemark_engine::mapping::{Mapper, PathsSeen};
+use tidemark_model::{
+    definition::{Definition, MailchimpDefinition},
+    row::{Row, RowState},
+};
+
+use super::wire::{Member, Members};
+
+/// A member that is archived, as a look-up shows it.
+const ARCHIVED: &str = "archived";
+
+/// What the definition makes of a member.
+#[derive(Clone, Debug)]
+pub(crate) struct Mapping {
+    mapper: Mapper,
+    mailchimp: Arc<MailchimpDefinition>,
+    /// The parts of a member that are asked for.
+    member_fields: Arc<[String]>,
+}
+
+impl Mapping {
+    pub(crate) fn new(definition: &Definition, mailchimp: &MailchimpDefinition) -> Self {
+        let record = definition.record();
+        let mut member_fields: Vec<String> =
+            ["contact_id", "status", "last_changed"].map(str::to_owned).into();
+        let paths =
+            std::iter::once(record.id_path()).chain(record.fields().iter().map(|(_, path)| path));
+        // The outermost key only: how deep a trimmed answer can be asked for is not documented.
+        member_fields.extend(paths.filter_map(|path| path.segments().next().map(str::to_owned)));
+        member_fields.sort_unstable();
+        member_fields.dedup();
+        Self {
+            mapper: Mapper::new(definition),
+            mailchimp: Arc::new(mailchimp.clone()),
+            member_fields: member_fields.into(),
+        }
+    }
+
+    /// The `fields` of a listing.
+    pub(super) fn listing_fields(&self) -> String {
+        let members = self.member_fields.iter().map(|field| format!("members.{field}"));
+        std::iter::once("total_items".to_owned()).chain(members).collect::<Vec<_>>().join(",")
+    }
+
+    /// The `fields` of a single member.
+    pub(super) fn member_fields(&self) -> String {
+        self.member_fields.join(",")
+    }
+
+    /// Reads a listing's response.
+    pub(super) fn page(&self, body: &[u8]) -> Result<MappedPage, Malformed> {
+        let text = Text::of(body);
+        let members: Members<'_> = serde_json::from_str(&text.text)?;
+        let mut seen = self.mapper.paths_seen();
+        let mut rows = Vec::with_capacity(members.members.len());
+        for member in members.members {
+            rows.push(self.row(member, &text, &mut seen)?.0);
+        }
+        Ok(MappedPage { total: members.total_items, rows, seen })
+    }
+
+    /// Reads a look-up's response.
+    pub(super) fn member(&self, body: &[u8]) -> Result<MappedMember, Malformed> {
+        let text = Text::of(body);
+        let member: &RawValue = serde_json::from_str(&text.text)?;
+        let (row, status) = self.row(member, &text, &mut self.mapper.paths_seen())?;
+        Ok(MappedMember { archived: status == ARCHIVED, row })
+    }
+
+    /// A member's row, and its status.
+    fn row<'b>(
+        &self,
+        member: &'b RawValue,
+        text: &Text<'b>,
+        seen: &mut PathsSeen,
+    ) -> Result<(Row, Cow<'b, str>), Malformed> {
+        let head: Member<'_> = serde_json::from_str(member.get())?;
+        let key = head.contact_id().ok_or(Malformed::NoContactId)?.into_owned();
+        let modified = head.last_changed();
+        let status = head.status();
+        let row = if text.is_replaced_in(member.get()) {
+            Row::without_record(key, modified, RowState::Invalid)
+        } else if self.mailchimp.sends(&status) {
+            self.mapper.row(key, modified, member.get(), seen).0
+        } else {
+            // Its paths count as seen all the same: a filter is no typo.
+            drop(self.mapper.map(member.get(), seen));
+            Row::without_record(key, modified, RowState::Filtered)
+        };
+        Ok((row, status))
+    }
+}
+
+/// A listing's response, mapped.
+#[derive(Debug)]
+pub(super) struct MappedPage {
+    /// How many rows the question has in all.
+    pub(super) total: u64,
+    /// In the response's order.
+    pub(super) rows: Vec<Row>,
+    pub(super) seen: PathsSeen,
+}
+
+/// A look-up's response, mapped.
+#[derive(Debug)]
+pub(super) struct MappedMember {
+    pub(super) row: Row,
+    pub(super) archived: bool,
+}
+
+/// The body of a successful answer is not what the API writes.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Malformed {
+    /// The texts of JSON errors may quote what they stumbled over.
+    #[error(
+        "it is not the JSON that the API writes, or it is cut off (line {line}, column {column})"
+    )]
+    Json { line: usize, column: usize },
+    #[error("it holds a member without a `contact_id`")]
+    NoContactId,
+}
+
+impl From<serde_json::Error> for Malformed {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json { line: error.line(), column: error.column() }
+    }
+}
+
+/// A body as text, with the places where bytes were not UTF-8: such a byte makes one member
+/// invalid, not the page.
+struct Text<'b> {
+    text: Cow<'b, str>,
+    /// Where U+FFFD was put in, in ascending order.
+    replaced: Vec<Range<usize>>,
+}
+
+impl<'b> Text<'b> {
+    fn of(body: &'b [u8]) -> Self {
+        if let Ok(text) = str::from_utf8(body) {
+            return Self { text: text.into(), replaced: Vec::new() };
+        }
+        let mut text = String::with_capacity(body.len());
+        let mut replaced = Vec::new();
+        for chunk in body.utf8_chunks() {
+            text.push_str(chunk.valid());
+            if !chunk.invalid().is_empty() {
+                let from = text.len();
+                text.push(char::REPLACEMENT_CHARACTER);
+                replaced.push(from..text.len());
+            }
+        }
+        Self { text: text.into(), replaced }
+    }
+
+    /// Whether something was replaced inside `part`, a slice of this text.
+    fn is_replaced_in(&self, part: &str) -> bool {
+        let from = part.as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
+        let next = self.replaced.partition_point(|place| place.end <= from);
+        self.replaced.get(next).is_some_and(|place| place.start < from + part.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_found_in_the_part_that_holds_them() {
+        let body = b"[\"a\",\"\xff\",\"\xef\xbf\xbd\"]";
+        let text = Text::of(body);
+        let parts: Vec<&RawValue> = serde_json::from_str(&text.text).unwrap();
+        let found: Vec<bool> = parts.iter().map(|part| text.is_replaced_in(part.get())).collect();
+        assert_eq!(found, [false, true, false]);
+    }
+
+    #[test]
+    fn an_odd_member_is_read_as_one_without_texts() {
+        let member: Member<'_> =
+            serde_json::from_str(r#"{"contact_id":"c1","status":null,"last_changed":{}}"#).unwrap();
+        assert_eq!(member.contact_id().as_deref(), Some("c1"));
+        assert_eq!((&*member.status(), member.last_changed()), ("", 0));
+        let member: Member<'_> = serde_json::from_str(r#"{"contact_id":7}"#).unwrap();
+        assert_eq!(member.contact_id(), None);
+    }
+}

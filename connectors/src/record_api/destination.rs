@@ -1,0 +1,154 @@
+//! A record API as a destination.
+
+use async_trait::async_trait;
+use futures::stream::{self, StreamExt};
+use reqwest::StatusCode;
+use tidemark_engine::port::{
+    Batch, BatchKind, BatchOutcome, Capabilities, Destination, DestinationCheck, Rejection,
+    SystemClock, Write,
+};
+use tidemark_model::{
+    definition::{Definition, DeleteRule, RecordApiDefinition, SourcePath},
+    failure::{Failure, FailureKind, Side},
+};
+
+use super::{Client, wire};
+use crate::http::Answer;
+
+/// An HTTP API that takes JSON arrays of records by `POST`.
+///
+/// Writing a record again, and removing one again, leaves the same state: both name the record by
+/// its id.
+#[derive(Clone, Debug)]
+pub struct RecordApiDestination {
+    client: Client,
+    delete: Option<DeleteRule>,
+    rejected_path: SourcePath,
+    /// The mapped fields besides the id.
+    fields: Vec<String>,
+    capabilities: Capabilities,
+    clock: SystemClock,
+}
+
+impl RecordApiDestination {
+    pub(crate) fn new(client: Client, definition: &Definition, api: &RecordApiDefinition) -> Self {
+        let batch_records = api.batch_records().max(1) as usize;
+        let removal_batch_records = match api.delete() {
+            Some(DeleteRule::Tombstone { .. }) => batch_records,
+            Some(DeleteRule::Request { .. }) | None => 1,
+        };
+        Self {
+            client,
+            delete: api.delete().cloned(),
+            rejected_path: api.rejected_path().clone(),
+            fields: definition.record().fields().iter().map(|(name, _)| name.clone()).collect(),
+            capabilities: Capabilities {
+                deletes: api.delete().is_some(),
+                batch_records,
+                removal_batch_records,
+                batch_bytes: usize::try_from(api.batch_bytes()).unwrap_or(usize::MAX),
+                simultaneous_batches: api.simultaneous_batches().max(1) as usize,
+                request_timeout: api.request_timeout(),
+                settle: api.settle(),
+            },
+            clock: SystemClock::default(),
+        }
+    }
+
+    fn tombstone(&self) -> Option<&str> {
+        match &self.delete {
+            Some(DeleteRule::Tombstone { field }) => Some(field),
+            Some(DeleteRule::Request { .. }) | None => None,
+        }
+    }
+
+    /// Posts a body that carries `records`.
+    async fn post(&self, body: String, records: &[Write]) -> Result<BatchOutcome, Failure> {
+        let answer = self.client.post(body, &self.clock).await?;
+        self.outcome(&answer, records)
+    }
+
+    fn outcome(&self, answer: &Answer, records: &[Write]) -> Result<BatchOutcome, Failure> {
+        let subject = &self.client.subject;
+        if !answer.status().is_success() {
+            return Err(subject.refusal(answer, records));
+        }
+        let rejections = wire::rejections(answer.body(), &self.rejected_path, records)
+            .map_err(|error| subject.unreadable(error))?;
+        Ok(BatchOutcome { rejections, cost: answer.cost() })
+    }
+
+    /// Removes records one by one, several at once.
+    async fn delete(&self, template: &str, removals: &[Write]) -> Result<BatchOutcome, Failure> {
+        let requests: Vec<_> =
+            removals.iter().map(|removal| self.delete_one(template, removal)).collect();
+        let mut removed =
+            stream::iter(requests).buffer_unordered(self.capabilities.simultaneous_batches);
+        let mut whole = BatchOutcome::default();
+        while let Some(outcome) = removed.next().await {
+            let BatchOutcome { rejections, cost } = outcome?;
+            whole.rejections.extend(rejections);
+            whole.cost.add(cost);
+        }
+        Ok(whole)
+    }
+
+    async fn delete_one(&self, template: &str, removal: &Write) -> Result<BatchOutcome, Failure> {
+        let Some(url) = self.client.address(template, &removal.id) else {
+            let reason = "the id cannot stand in the path of a request".to_owned();
+            let rejections = vec![Rejection { id: removal.id.clone(), reason }];
+            return Ok(BatchOutcome { rejections, ..BatchOutcome::default() });
+        };
+        let answer = self.client.delete(url, &self.clock).await?;
+        // What is not there is removed.
+        if matches!(answer.status(), StatusCode::NOT_FOUND | StatusCode::GONE) {
+            return Ok(BatchOutcome { cost: answer.cost(), ..BatchOutcome::default() });
+        }
+        self.outcome(&answer, std::slice::from_ref(removal))
+    }
+}
+
+#[async_trait]
+impl Destination for RecordApiDestination {
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    /// Posts an empty batch: it takes the way of every other batch and changes nothing.
+    async fn check(&self) -> Result<DestinationCheck, Failure> {
+        let answer = self.client.post("[]".to_owned(), &self.clock).await?;
+        let status = answer.status();
+        let answered = match status {
+            status if status.is_success() => format!("took an empty batch: {status}"),
+            // The way there and the key are good; it only sees no sense in an empty batch.
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
+                format!("answered, and does not take empty batches: {status}")
+            }
+            _ => return Err(self.client.subject.refusal(&answer, &[])),
+        };
+        Ok(DestinationCheck { answer: answered, cost: answer.cost() })
+    }
+
+    async fn apply(&self, batch: &Batch) -> Result<BatchOutcome, Failure> {
+        let Batch { kind, writes } = batch;
+        if writes.is_empty() {
+            return Ok(BatchOutcome::default());
+        }
+        match (kind, &self.delete) {
+            (BatchKind::Write, _) => {
+                self.post(wire::writes(writes, self.tombstone()), writes).await
+            }
+            (BatchKind::Remove, Some(DeleteRule::Tombstone { field })) => {
+                self.post(wire::tombstones(writes, field, &self.fields), writes).await
+            }
+            (BatchKind::Remove, Some(DeleteRule::Request { path })) => {
+                self.delete(path, writes).await
+            }
+            (BatchKind::Remove, None) => {
+                let message = "the destination's definition has no rule for removing records";
+                Err(Failure::new(FailureKind::Invalid, Side::Destination, message)
+                    .hint("give `delete` in the definition, then: tidemark apply FILE"))
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The bodies that are sent, and the refusals that are read from an answer.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+use tidemark_engine::port::{Rejection, Write};
+use tidemark_model::definition::SourcePath;
+
+/// The longest reason that is kept, in characters.
+const REASON_LIMIT: usize = 200;
+
+/// A value of fewer bytes is left in a reason: it names nobody, and taking it out would tear words
+/// apart.
+const SHORT_VALUE: usize = 3;
+
+/// Where destinations put their reason.
+const REASON_KEYS: [&str; 5] = ["reason", "message", "error", "detail", "title"];
+
+/// The records as the API reads them: the mapped fields, and what says that they are alive.
+pub(super) fn writes(writes: &[Write], tombstone: Option<&str>) -> String {
+    array(writes, |write| match tombstone {
+        Some(field) => with_field(&write.record, field, false),
+        None => write.record.clone(),
+    })
+}
+
+/// Records that say of themselves that they are deleted, every mapped field empty.
+pub(super) fn tombstones(removals: &[Write], tombstone: &str, fields: &[String]) -> String {
+    array(removals, |removal| {
+        let mut record = Map::from_iter([("id".to_owned(), Value::from(removal.id.as_str()))]);
+        record.extend(fields.iter().map(|field| (field.clone(), Value::from(""))));
+        with_field(&Value::from(record).to_string(), tombstone, true)
+    })
+}
+
+fn array(writes: &[Write], record: impl Fn(&Write) -> String) -> String {
+    let mut body = String::from("[");
+    for (place, write) in writes.iter().enumerate() {
+        if place > 0 {
+            body.push(',');
+        }
+        body.push_str(&record(write));
+    }
+    body.push(']');
+    body
+}
+
+/// A record, an object with an id at least, with one field more.
+fn with_field(record: &str, field: &str, value: bool) -> String {
+    let open = record.strip_suffix('}').unwrap_or(record);
+    format!("{open},{}:{value}}}", Value::from(field))
+}
+
+/// The body of an answer of success names refused records in a way that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum UnreadableAnswer {
+    #[error("it is JSON that breaks off")]
+    CutOff,
+    #[error("it is a page for people, not an answer of an API")]
+    Page,
+    #[error("what stands at `rejected_path` is not a list of refused records with their ids")]
+    NotAList,
+    #[error("it names refused records that were not sent")]
+    Foreign,
+}
+
+/// The records of a batch that an answer of success refuses all the same.
+pub(super) fn rejections(
+    body: &[u8],
+    path: &SourcePath,
+    batch: &[Write],
+) -> Result<Vec<Rejection>, UnreadableAnswer> {
+    let answer: Value = match body.trim_ascii() {
+        [] => return Ok(Vec::new()),
+        [b'<', ..] => return Err(UnreadableAnswer::Page),
+        text @ [b'{' | b'[', ..] => {
+            serde_json::from_slice(text).map_err(|_| UnreadableAnswer::CutOff)?
+        }
+        // A word such as `OK` refuses nothing.
+        _ => return Ok(Vec::new()),
+    };
+    let refused = match path.find(&answer) {
+        None | Some(Value::Null | Value::Bool(false)) => return Ok(Vec::new()),
+        Some(Value::Array(refused)) => refused,
+        Some(_) => return Err(UnreadableAnswer::NotAList),
+    };
+    let sent: HashMap<&str, &Write> =
+        batch.iter().map(|write| (write.id.as_str(), write)).collect();
+    let mut rejections: HashMap<&str, Rejection> = HashMap::new();
+    for refused in refused {
+        let id = match refused {
+            Value::String(id) => id,
+            Value::Object(refused) => {
+                refused.get("id").and_then(Value::as_str).ok_or(UnreadableAnswer::NotAList)?
+            }
+            _ => return Err(UnreadableAnswer::NotAList),
+        };
+        let write = sent.get(id).ok_or(UnreadableAnswer::Foreign)?;
+        let reason = words(refused, std::slice::from_ref(*write))
+            .unwrap_or_else(|| "refused without a reason".to_owned());
+        rejections.entry(&write.id).or_insert_with(|| Rejection { id: write.id.clone(), reason });
+    }
+    Ok(rejections.into_values().collect())
+}
+
+/// The reason that an object of the destination gives, without the values of the records that it
+/// speaks of.
+pub(super) fn words(value: &Value, records: &[Write]) -> Option<String> {
+    let words = REASON_KEYS.iter().find_map(|key| value.get(key)?.as_str())?;
+    let mut words: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    for record in records {
+        let fields: Map<String, Value> = serde_json::from_str(&record.record).unwrap_or_default();
+        let mut values: Vec<&str> = fields
+            .iter()
+            .filter_map(|(_, value)| value.as_str())
+            .filter(|value| value.len() >= SHORT_VALUE && *value != record.id)
+            .collect();
+        // The longest first: one value may be a part of another.
+        values.sort_unstable_by_key(|value| std::cmp::Reverse(value.len()));
+        for value in values {
+            words = words.replace(value, "…");
+        }
+    }
+    let words: String = words.trim().chars().take(REASON_LIMIT).collect();
+    (!words.is_empty()).then_some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(id: &str, record: &str) -> Write {
+        Write { key: id.to_owned(), id: id.to_owned(), record: record.to_owned() }
+    }
+
+    fn path() -> SourcePath {
+        "errors".parse().unwrap()
+    }
+
+    fn batch() -> Vec<Write> {
+        vec![
+            write("n:1", r#"{"id":"n:1","email":"ada@example.com","firstname":"Ada"}"#),
+            write("n:2", r#"{"id":"n:2","email":"","firstname":"é\""}"#),
+        ]
+    }
+
+    #[test]
+    fn writes_say_that_they_are_alive_where_deletions_are_tombstones() {
+        assert_eq!(
+            writes(&batch(), Some("deleted")),
+            r#"[{"id":"n:1","email":"ada@example.com","firstname":"Ada","deleted":false},{"id":"n:2","email":"","firstname":"é\"","deleted":false}]"#
+        );
+        assert_eq!(writes(&batch()[1..], None), r#"[{"id":"n:2","email":"","firstname":"é\""}]"#);
+    }
+
+    #[test]
+    fn tombstones_empty_every_mapped_field() {
+        let fields = ["email".to_owned(), "firstname".to_owned()];
+        assert_eq!(
+            tombstones(&[write("n:1", "")], "deleted", &fields),
+            r#"[{"id":"n:1","email":"","firstname":"","deleted":true}]"#
+        );
+    }
+
+    #[test]
+    fn refused_records_are_read_without_their_values() {
+        let body = br#"{"errors":[{"id":"n:1","message":"ada@example.com of Ada is taken"}]}"#;
+        let rejections = rejections(body, &path(), &batch()).unwrap();
+        let expected = Rejection { id: "n:1".to_owned(), reason: "… of … is taken".to_owned() };
+        assert_eq!(rejections, [expected]);
+    }
+
+    #[test]
+    fn an_answer_that_refuses_nothing_is_read_as_such() {
+        for body in ["", " \n", "OK", "{}", "[]", r#"{"errors":[]}"#, r#"{"errors":null}"#] {
+            assert_eq!(rejections(body.as_bytes(), &path(), &batch()), Ok(Vec::new()), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_read_is_never_taken_for_success() {
+        for (body, error) in [
+            (r#"{"errors":[{"id""#, UnreadableAnswer::CutOff),
+            ("<html>", UnreadableAnswer::Page),
+            (r#"{"errors":3}"#, UnreadableAnswer::NotAList),
+            (r#"{"errors":[{"key":"n:1"}]}"#, UnreadableAnswer::NotAList),
+            (r#"{"errors":["n:3"]}"#, UnreadableAnswer::Foreign),
+        ] {
+            assert_eq!(rejections(body.as_bytes(), &path(), &batch()), Err(error), "{body}");
+        }
+    }
+}

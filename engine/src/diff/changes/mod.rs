@@ -1,0 +1,175 @@
+//! The change set of a run: batches of writes and removals, ready to be sent, durable before the
+//! first one is.
+//!
+//! An index names the data objects and the batches in them, removals first: an id that is written
+//! is never removed after. Each batch is a zstd frame of NDJSON lines with a checksum of its own.
+
+mod write;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use object_store::GetRange;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tidemark_model::entry::{FORMAT, FileRef};
+
+pub(super) use write::{ChangeWriter, NewChanges};
+
+use crate::{
+    port::{Batch, BatchKind, Write},
+    snapshot::read_part,
+    store::{Folder, StoreError},
+};
+
+/// A change set, opened. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ChangeSet {
+    folder: Folder,
+    path: Arc<str>,
+    index: Arc<Index>,
+}
+
+/// The index object.
+#[derive(Debug, Serialize, Deserialize)]
+struct Index {
+    format: u32,
+    files: Vec<FileRef>,
+    batches: Vec<BatchRef>,
+}
+
+/// A batch of a change set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchRef {
+    pub kind: BatchKind,
+    pub record_count: u64,
+    /// Which of the index's files it is in.
+    file: usize,
+    offset: u64,
+    /// Compressed.
+    length: u64,
+    /// Uncompressed.
+    bytes: usize,
+    /// BLAKE3 over the compressed bytes, hexadecimal.
+    checksum: String,
+}
+
+/// A key whose record may stand at the destination otherwise than the snapshot says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DirtyKey {
+    /// The source's key.
+    pub key: String,
+    /// The id of the record.
+    pub id: String,
+}
+
+/// A record in a batch, as a line of JSON. A removal has no record.
+#[derive(Serialize, Deserialize)]
+struct Line<'a> {
+    key: std::borrow::Cow<'a, str>,
+    id: std::borrow::Cow<'a, str>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    record: Option<&'a RawValue>,
+}
+
+impl ChangeSet {
+    /// Reads the index that a `prepared` entry names.
+    ///
+    /// # Errors
+    /// `Missing`, `Damaged` or `NewerFormat` with the object's name, or the store's.
+    pub async fn open(folder: &Folder, index: &FileRef) -> Result<Self, StoreError> {
+        let content = folder.read(index).await?;
+        let damaged = |error: serde_json::Error| StoreError::Damaged {
+            path: index.path.clone(),
+            // serde's words could quote what the object holds.
+            reason: format!("it is no index of a change set (line {})", error.line()),
+        };
+        let format: Format = serde_json::from_slice(&content).map_err(damaged)?;
+        if format.format > FORMAT {
+            let path = index.path.clone();
+            return Err(StoreError::NewerFormat { path, format: format.format, known: FORMAT });
+        }
+        let parsed: Index = serde_json::from_slice(&content).map_err(damaged)?;
+        Ok(Self {
+            folder: folder.clone(),
+            path: index.path.as_str().into(),
+            index: Arc::new(parsed),
+        })
+    }
+
+    /// The batches, in the order in which they are sent.
+    #[must_use]
+    pub fn batches(&self) -> &[BatchRef] {
+        &self.index.batches
+    }
+
+    /// The data objects.
+    #[must_use]
+    pub fn files(&self) -> &[FileRef] {
+        &self.index.files
+    }
+
+    /// Records in all batches.
+    #[must_use]
+    pub fn record_count(&self) -> u64 {
+        self.index.batches.iter().map(|batch| batch.record_count).sum()
+    }
+
+    /// Reads and verifies a batch.
+    ///
+    /// # Errors
+    /// `Missing` or `Damaged` with the object's name, or the store's. A number beyond the last
+    /// batch's is `Damaged` too: the books do not fit the index.
+    pub async fn load(&self, number: usize) -> Result<Batch, StoreError> {
+        let batch = self.index.batches.get(number);
+        let named = batch.and_then(|batch| Some((batch, self.index.files.get(batch.file)?)));
+        let (batch, file) = named.ok_or_else(|| StoreError::Damaged {
+            path: self.path.to_string(),
+            reason: format!("it has no batch {number}"),
+        })?;
+        let range = GetRange::Bounded(batch.offset..batch.offset + batch.length);
+        let frame = read_part(&self.folder, file, range).await?;
+        batch.decode(&frame).ok_or_else(|| StoreError::Damaged {
+            path: file.path.clone(),
+            reason: format!("batch {number} is not what was written"),
+        })
+    }
+
+    /// The keys of all records, batch by batch: what may differ at the destination when the run
+    /// that sent them did not end.
+    pub fn keys(&self) -> impl Stream<Item = Result<Vec<DirtyKey>, StoreError>> + Send + '_ {
+        futures::stream::iter(0..self.index.batches.len()).then(move |number| async move {
+            let batch = self.load(number).await?;
+            let keys = batch.writes.into_iter();
+            Ok(keys.map(|write| DirtyKey { key: write.key, id: write.id }).collect())
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
+impl BatchRef {
+    fn decode(&self, frame: &Bytes) -> Option<Batch> {
+        if blake3::hash(frame).to_hex().as_str() != self.checksum {
+            return None;
+        }
+        let lines = zstd::bulk::decompress(frame, self.bytes).ok()?;
+        let writes: Vec<Write> = lines
+            .split(|&byte| byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| {
+                let line: Line<'_> = serde_json::from_slice(line).ok()?;
+                Some(Write {
+                    key: line.key.into_owned(),
+                    id: line.id.into_owned(),
+                    record: line.record.map(|record| record.get().to_owned()).unwrap_or_default(),
+                })
+            })
+            .collect::<Option<_>>()?;
+        (writes.len() as u64 == self.record_count).then_some(Batch { kind: self.kind, writes })
+    }
+}

@@ -1,0 +1,224 @@
+//! Writing a change set.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use tidemark_model::entry::{FORMAT, FileRef};
+use tokio::runtime::Handle;
+
+use super::{BatchRef, Index, Line};
+use crate::{
+    diff::BatchLimits,
+    port::BatchKind,
+    store::{Folder, StoreError, Upload},
+};
+
+/// How hard frames are compressed: they are read once or twice.
+const LEVEL: i32 = 1;
+
+/// Where a new change set goes. Shared by the writers of an attempt.
+#[derive(Clone, Debug)]
+pub(in crate::diff) struct NewChanges {
+    folder: Folder,
+    runtime: Handle,
+    prefix: String,
+    limits: BatchLimits,
+    counter: Arc<AtomicUsize>,
+}
+
+impl NewChanges {
+    pub(in crate::diff) fn new(
+        folder: &Folder,
+        runtime: &Handle,
+        limits: BatchLimits,
+        name: &str,
+    ) -> Self {
+        Self {
+            folder: folder.clone(),
+            runtime: runtime.clone(),
+            prefix: format!("changes/{name}"),
+            limits,
+            counter: Arc::default(),
+        }
+    }
+
+    pub(in crate::diff) fn writer(&self) -> ChangeWriter {
+        ChangeWriter {
+            new: self.clone(),
+            removals: Open::default(),
+            writes: Open::default(),
+            file: None,
+            batches: Vec::new(),
+        }
+    }
+
+    /// Ends the change set that several writers wrote; its index, if there is anything in it, and
+    /// how many batches it has. What the writers have left over is put together, so that few
+    /// changes are few batches.
+    pub(in crate::diff) fn finish(
+        &self,
+        writers: Vec<ChangeWriter>,
+    ) -> Result<(Option<FileRef>, u64), StoreError> {
+        let mut last = self.writer();
+        let mut files = Vec::new();
+        let mut batches = Vec::new();
+        for mut writer in writers {
+            last.take_over(BatchKind::Remove, &writer.removals)?;
+            last.take_over(BatchKind::Write, &writer.writes)?;
+            writer.close(&mut files, &mut batches)?;
+        }
+        last.seal(BatchKind::Remove)?;
+        last.seal(BatchKind::Write)?;
+        last.close(&mut files, &mut batches)?;
+        if batches.is_empty() {
+            return Ok((None, 0));
+        }
+        // Stable: within a kind the batches stay as they were written.
+        batches.sort_by_key(|batch| batch.kind == BatchKind::Write);
+        let batch_count = batches.len() as u64;
+        let record_count = batches.iter().map(|batch| batch.record_count).sum();
+        let index = Index { format: FORMAT, files, batches };
+        let content = serde_json::to_vec(&index).expect("an index is plain JSON");
+        let path = format!("{}/index.json", self.prefix);
+        let write = self.folder.write(&path, Bytes::from(content), record_count);
+        Ok((Some(self.runtime.block_on(write)?), batch_count))
+    }
+}
+
+/// Collects changes into batches and writes full ones. Blocking; one per thread.
+pub(in crate::diff) struct ChangeWriter {
+    new: NewChanges,
+    removals: Open,
+    writes: Open,
+    file: Option<(Upload, u64)>,
+    batches: Vec<BatchRef>,
+}
+
+/// A batch that is not full.
+#[derive(Default)]
+struct Open {
+    lines: Vec<u8>,
+    /// For each line where it ends, and the bytes that count against the limit.
+    ends: Vec<(usize, usize)>,
+    bytes: usize,
+}
+
+impl ChangeWriter {
+    pub(in crate::diff) fn write(
+        &mut self,
+        key: &str,
+        id: &str,
+        record: &str,
+    ) -> Result<(), StoreError> {
+        self.add(BatchKind::Write, key, id, Some(record))
+    }
+
+    pub(in crate::diff) fn remove(&mut self, key: &str, id: &str) -> Result<(), StoreError> {
+        self.add(BatchKind::Remove, key, id, None)
+    }
+
+    fn add(
+        &mut self,
+        kind: BatchKind,
+        key: &str,
+        id: &str,
+        record: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let bytes = record.map_or(id.len(), str::len);
+        self.make_room(kind, bytes)?;
+        let open = self.open(kind);
+        let record: Option<&RawValue> =
+            record.map(|record| serde_json::from_str(record).expect("a mapped record is JSON"));
+        let line = Line { key: key.into(), id: id.into(), record };
+        serde_json::to_writer(&mut open.lines, &line).expect("texts are JSON");
+        open.end_line(bytes);
+        Ok(())
+    }
+
+    fn open(&mut self, kind: BatchKind) -> &mut Open {
+        match kind {
+            BatchKind::Remove => &mut self.removals,
+            BatchKind::Write => &mut self.writes,
+        }
+    }
+
+    fn make_room(&mut self, kind: BatchKind, bytes: usize) -> Result<(), StoreError> {
+        let limits = self.new.limits;
+        let records = match kind {
+            BatchKind::Remove => limits.removal_records,
+            BatchKind::Write => limits.write_records,
+        };
+        let open = self.open(kind);
+        let full = open.ends.len() >= records.max(1) || open.bytes + bytes > limits.bytes;
+        if full && !open.ends.is_empty() { self.seal(kind) } else { Ok(()) }
+    }
+
+    fn take_over(&mut self, kind: BatchKind, other: &Open) -> Result<(), StoreError> {
+        let mut begin = 0;
+        for &(end, bytes) in &other.ends {
+            self.make_room(kind, bytes)?;
+            let open = self.open(kind);
+            // Without its line break, which comes with the line's end.
+            open.lines.extend_from_slice(other.lines.get(begin..end - 1).unwrap_or_default());
+            open.end_line(bytes);
+            begin = end;
+        }
+        Ok(())
+    }
+
+    /// Writes the open batch of a kind, if there is anything in it.
+    fn seal(&mut self, kind: BatchKind) -> Result<(), StoreError> {
+        let open = std::mem::take(self.open(kind));
+        if open.ends.is_empty() {
+            return Ok(());
+        }
+        let frame = zstd::bulk::compress(&open.lines, LEVEL).expect("memory takes any frame");
+        let (upload, offset) = match &mut self.file {
+            Some(file) => file,
+            none => {
+                let number = self.new.counter.fetch_add(1, Ordering::Relaxed);
+                let path = format!("{}/batches-{number:05}.zst", self.new.prefix);
+                let upload = self.new.runtime.block_on(self.new.folder.upload(&path))?;
+                none.insert((upload, 0))
+            }
+        };
+        self.batches.push(BatchRef {
+            kind,
+            record_count: open.ends.len() as u64,
+            file: 0,
+            offset: *offset,
+            length: frame.len() as u64,
+            bytes: open.lines.len(),
+            checksum: blake3::hash(&frame).to_hex().to_string(),
+        });
+        *offset += frame.len() as u64;
+        self.new.runtime.block_on(upload.write(&frame))
+    }
+
+    fn close(
+        &mut self,
+        files: &mut Vec<FileRef>,
+        batches: &mut Vec<BatchRef>,
+    ) -> Result<(), StoreError> {
+        if let Some((upload, _)) = self.file.take() {
+            let file = files.len();
+            batches.extend(self.batches.drain(..).map(|batch| BatchRef { file, ..batch }));
+            let records = batches.iter().filter(|batch| batch.file == file);
+            let record_count = records.map(|batch| batch.record_count).sum();
+            files.push(self.new.runtime.block_on(upload.finish(record_count))?);
+        }
+        Ok(())
+    }
+}
+
+impl Open {
+    fn end_line(&mut self, bytes: usize) {
+        self.lines.push(b'\n');
+        self.ends.push((self.lines.len(), bytes));
+        self.bytes += bytes;
+    }
+}

@@ -1,0 +1,378 @@
+//! From decisions to changes and rows of the next snapshot.
+//!
+//! Most decisions need no record. Those that need an old id or record wait, until enough of them
+//! can be read from a file together.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use tidemark_model::row::{Digest, RowState};
+
+use super::{
+    DiffError, Resend, StagedPages,
+    changes::ChangeWriter,
+    decide::{Carried, Decision, News, Next, OldRow, Rules, Sends, decide},
+    entry::{KeyEntries, ReadingPlace},
+    spool::Spool,
+    tally::Tally,
+};
+use crate::snapshot::{
+    FileKind, FileRow, FileWriter, NewFiles, Payload, Place, RangeWriter, Snapshot,
+};
+
+/// Decisions that wait at most.
+const WAITING_COUNT: usize = 1_024;
+
+/// Bytes of records that wait at most, about.
+const WAITING_BYTES: usize = 1024 * 1024;
+
+/// Where rows of the next snapshot go.
+pub(super) enum Rows {
+    /// Only those that differ from the range files.
+    Spooled(Spool),
+    /// Only those that differ from the base, into a delta that is begun with the first.
+    Delta(NewFiles, Option<FileWriter>),
+    /// All of them.
+    Ranges(RangeWriter),
+}
+
+impl Rows {
+    fn push(&mut self, row: &FileRow<'_>) -> Result<(), DiffError> {
+        match self {
+            Self::Spooled(spool) => spool.push(row)?,
+            Self::Ranges(ranges) => ranges.write(row)?,
+            Self::Delta(files, writer) => {
+                let writer = match writer {
+                    Some(writer) => writer,
+                    none => none.insert(files.begin(FileKind::Delta)?),
+                };
+                writer.write(row)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn all(&self) -> bool {
+        matches!(self, Self::Ranges(_))
+    }
+}
+
+/// What the base says of a key.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Old {
+    /// The row, if the key has one.
+    pub(super) row: Option<(OldRow, Place)>,
+    /// The change time of the row that a delta over the files that stay would replace.
+    pub(super) replaces: Option<i64>,
+    /// Whether a delta that does not stay holds the key: then the new one must say it again.
+    pub(super) carried: bool,
+}
+
+/// Where a record is to be had.
+enum Source {
+    None,
+    Here(Payload),
+    At(Place),
+}
+
+/// A decision whose records are not in hand.
+struct Waiting {
+    key: String,
+    decision: Decision,
+    old: Old,
+    /// The old row's id, and its record where it is needed.
+    old_payload: Source,
+    /// The reading's.
+    new_payload: Source,
+    dirty: Vec<String>,
+}
+
+/// Decides about keys in their order and carries the decisions out. Blocking; one per thread.
+pub(super) struct Outcomes<'a> {
+    rules: Rules,
+    base: Option<Snapshot>,
+    pages: &'a dyn StagedPages,
+    pub(super) changes: ChangeWriter,
+    pub(super) tally: Tally,
+    waiting: VecDeque<Waiting>,
+    waiting_bytes: usize,
+    page: Option<(u32, Arc<super::StagedPage>)>,
+}
+
+impl<'a> Outcomes<'a> {
+    pub(super) fn new(
+        rules: Rules,
+        base: Option<Snapshot>,
+        pages: &'a dyn StagedPages,
+        changes: ChangeWriter,
+    ) -> Self {
+        Self {
+            rules,
+            base,
+            pages,
+            changes,
+            tally: Tally::default(),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            page: None,
+        }
+    }
+
+    /// Takes the next key. `known` is what the reading says of it, `elsewhere` finds the place of
+    /// a record with some digest among what the base's files say of the key.
+    pub(super) fn take(
+        &mut self,
+        key: &[u8],
+        old: Old,
+        known: Option<&KeyEntries<'_>>,
+        elsewhere: impl FnOnce(&Digest) -> Option<Place>,
+        rows: &mut Rows,
+    ) -> Result<(), DiffError> {
+        let row = old.row.map(|(row, _)| row);
+        let news = news(row, known);
+        let dirty = known.map_or(&[][..], |known| &known.dirty);
+        let decision = decide(&self.rules, row, news, !dirty.is_empty());
+        let untouched = decision == Decision { next: Next::Same, sends: Sends::Nothing };
+        if untouched && dirty.is_empty() && !old.carried && !(rows.all() && row.is_some()) {
+            return Ok(());
+        }
+        let key = text(key);
+        let new_payload = match (decision, known.and_then(|known| known.reading)) {
+            (
+                Decision { next: Next::Becomes { payload: Carried::FromReading, .. }, .. },
+                Some(reading),
+            ) => match reading.payload {
+                Some((id, record)) => {
+                    Source::Here(Payload { id: id.to_owned(), record: record.to_owned() })
+                }
+                None => match elsewhere(&reading.digest) {
+                    Some(place) => Source::At(place),
+                    None => Source::Here(self.read_again(key, reading.place)?),
+                },
+            },
+            _ => Source::None,
+        };
+        let waiting = Waiting {
+            key: key.to_owned(),
+            decision,
+            old,
+            old_payload: Source::None,
+            new_payload,
+            dirty: dirty.iter().map(|&id| id.to_owned()).collect(),
+        };
+        if let Source::Here(payload) = &waiting.new_payload {
+            self.waiting_bytes += payload.id.len() + payload.record.len();
+        }
+        self.waiting_bytes += waiting.key.len();
+        self.waiting.push_back(waiting);
+        if self.waiting.len() >= WAITING_COUNT || self.waiting_bytes >= WAITING_BYTES {
+            self.settle(rows)?;
+        }
+        Ok(())
+    }
+
+    /// A row that was believed to be in the base, from its page.
+    fn read_again(&mut self, key: &str, place: ReadingPlace) -> Result<Payload, DiffError> {
+        let page = match &self.page {
+            Some((index, page)) if *index == place.page => Arc::clone(page),
+            _ => {
+                let page = Arc::new(self.pages.page(index(place.page))?);
+                self.page = Some((place.page, Arc::clone(&page)));
+                page
+            }
+        };
+        let row = page.rows.get(index(place.row)).filter(|row| row.key == key);
+        // Pages are durable and named by checksum: another row there is a page that changed.
+        let row = row.ok_or_else(|| crate::store::StoreError::Damaged {
+            path: format!("page {}", place.page),
+            reason: "it does not show what it showed a moment ago".to_owned(),
+        })?;
+        Ok(Payload { id: row.id.clone(), record: row.record.clone() })
+    }
+
+    /// Carries out all that waits.
+    pub(super) fn settle(&mut self, rows: &mut Rows) -> Result<(), DiffError> {
+        self.fetch(rows.all())?;
+        self.waiting_bytes = 0;
+        while let Some(waiting) = self.waiting.pop_front() {
+            self.carry_out(waiting, rows)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the ids and records that are wanted, file by file.
+    fn fetch(&mut self, all_rows: bool) -> Result<(), DiffError> {
+        let mut wanted: Vec<(Place, bool, usize, bool)> = Vec::new();
+        for (index, waiting) in self.waiting.iter().enumerate() {
+            if let Some((place, record)) = waiting.wants_old(all_rows) {
+                wanted.push((place, record, index, true));
+            }
+            if let Source::At(place) = waiting.new_payload {
+                wanted.push((place, true, index, false));
+            }
+        }
+        wanted.sort_unstable_by_key(|&(place, record, ..)| (place.file, record, place.row));
+        let Some(base) = &self.base else { return Ok(()) };
+        for part in wanted.chunk_by(|a, b| (a.0.file, a.1) == (b.0.file, b.1)) {
+            let (place, record, ..) = part[0];
+            let mut rows: Vec<u64> = part.iter().map(|(place, ..)| place.row).collect();
+            rows.dedup();
+            let payloads = base.payloads(place.file, &rows, record)?;
+            for (place, _, index, old) in part {
+                let at = rows.partition_point(|&row| row < place.row);
+                let payload = payloads[at].clone();
+                let waiting = &mut self.waiting[*index];
+                let slot = if *old { &mut waiting.old_payload } else { &mut waiting.new_payload };
+                *slot = Source::Here(payload);
+            }
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, waiting: Waiting, rows: &mut Rows) -> Result<(), DiffError> {
+        let Waiting { key, decision, old, old_payload, new_payload, dirty } = waiting;
+        let key = &*key;
+        let (old_payload, new_payload) = (old_payload.into_payload(), new_payload.into_payload());
+        let old_row = old.row.map(|(row, _)| row);
+        let (next_row, payload) = match decision.next {
+            Next::Same => (old_row, old_payload.as_ref()),
+            Next::Vanishes => (None, None),
+            Next::Becomes { row, payload } => (
+                Some(row),
+                match payload {
+                    Carried::Nothing => None,
+                    Carried::FromOld => old_payload.as_ref(),
+                    Carried::FromReading => new_payload.as_ref(),
+                },
+            ),
+        };
+        self.send(key, decision.sends, old_payload.as_ref(), new_payload.as_ref())?;
+        let stands = payload
+            .filter(|_| next_row.is_some_and(|row| row.standing.has_record()))
+            .map(|payload| &payload.id);
+        for id in &dirty {
+            let covered = stands == Some(id)
+                || (decision.sends == Sends::Remove
+                    && old_payload.as_ref().is_some_and(|old| old.id == *id));
+            if !covered && self.rules.propagate {
+                self.changes.remove(key, id)?;
+                self.tally.push.repeated += 1;
+            }
+        }
+        if decision.next != Next::Same {
+            let standing = |row: OldRow| row.standing;
+            self.tally.row(old_row.map(standing), next_row.map(standing));
+        }
+        let written = decision.next != Next::Same || old.carried || rows.all();
+        match next_row {
+            Some(row) if written => rows.push(&FileRow {
+                key,
+                standing: row.standing,
+                digest: row.digest,
+                modified: row.modified,
+                id: payload.map(|payload| &*payload.id),
+                record: payload.map(|payload| &*payload.record),
+                replaced: old.replaces,
+            }),
+            None if written && !rows.all() => match old.replaces {
+                Some(replaced) => rows.push(&FileRow::gone(key, replaced)),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn send(
+        &mut self,
+        key: &str,
+        sends: Sends,
+        old: Option<&Payload>,
+        new: Option<&Payload>,
+    ) -> Result<(), DiffError> {
+        match (sends, old, new) {
+            (Sends::Add, _, Some(new)) => {
+                self.changes.write(key, &new.id, &new.record)?;
+                self.tally.push.added += 1;
+                self.tally.record_added();
+            }
+            (Sends::Change, Some(old), Some(new)) => {
+                let moved = old.id != new.id;
+                let leaves_old = self.rules.resend == Resend::Everything { remove_old_ids: false };
+                self.changes.write(key, &new.id, &new.record)?;
+                if !moved || leaves_old {
+                    self.tally.push.changed += 1;
+                } else {
+                    self.tally.push.added += 1;
+                    self.tally.record_added();
+                    self.remove(key, old)?;
+                }
+            }
+            (Sends::Repeat, Some(old), _) => {
+                self.changes.write(key, &old.id, &old.record)?;
+                self.tally.push.repeated += 1;
+            }
+            (Sends::Remove, Some(old), _) => self.remove(key, old)?,
+            (Sends::Nothing, ..) => {}
+            (sends, ..) => unreachable!("{sends:?} has its records in hand"),
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, key: &str, old: &Payload) -> Result<(), DiffError> {
+        if self.rules.propagate {
+            self.changes.remove(key, &old.id)?;
+            self.tally.push.removed += 1;
+            self.tally.record_removed();
+        } else {
+            self.tally.record_kept();
+        }
+        Ok(())
+    }
+}
+
+impl Waiting {
+    /// The place of the old row, if its id is needed, and whether its record is.
+    fn wants_old(&self, all_rows: bool) -> Option<(Place, bool)> {
+        let (row, place) = self.old.row?;
+        let Decision { next, sends } = self.decision;
+        let stays = match next {
+            Next::Same => all_rows || self.old.carried,
+            Next::Becomes { payload, .. } => payload == Carried::FromOld,
+            Next::Vanishes => false,
+        };
+        let record = stays || sends == Sends::Repeat;
+        let id = record || matches!(sends, Sends::Change | Sends::Remove);
+        (id && row.standing.has_record()).then_some((place, record))
+    }
+}
+
+impl Source {
+    fn into_payload(self) -> Option<Payload> {
+        match self {
+            Self::Here(payload) => Some(payload),
+            Self::None | Self::At(_) => None,
+        }
+    }
+}
+
+/// What the reading says of a key. A gone mark counts unless what is in hand is younger.
+fn news(old: Option<OldRow>, known: Option<&KeyEntries<'_>>) -> News {
+    let Some(known) = known else { return News::None };
+    let shown = |state: RowState, digest, modified| News::Shown { state, digest, modified };
+    match (known.reading, known.gone) {
+        (Some(reading), gone) if gone.is_none_or(|gone| gone < reading.modified) => {
+            shown(reading.state, reading.digest, reading.modified)
+        }
+        (Some(_), _) => News::Gone,
+        (None, Some(gone)) if old.is_none_or(|old| gone >= old.modified) => News::Gone,
+        (None, _) => News::None,
+    }
+}
+
+/// A key as the text that it is.
+pub(super) fn text(key: &[u8]) -> &str {
+    std::str::from_utf8(key).expect("a key was a text before it became an entry")
+}
+
+fn index(number: u32) -> usize {
+    usize::try_from(number).expect("a page's place fits the machine's")
+}

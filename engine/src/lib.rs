@@ -1,0 +1,14 @@
+//! Read, compare, push, commit: one run of a connection, as a library over ports.
+//!
+//! Knows nothing of Temporal, so that a simulation can drive it.
+
+pub mod definitions;
+pub mod diff;
+pub mod log;
+pub mod mapping;
+mod pace;
+pub mod port;
+pub mod run;
+pub mod snapshot;
+pub mod staging;
+pub mod store;

@@ -1,0 +1,122 @@
+//! From a source's row to the record that belongs at the destination.
+//!
+//! The JSON text is read once, as a stream: values are picked where the mapping points and copied
+//! into the record, everything else is skipped without being built. What comes out is canonical:
+//! the same values give the same bytes, so that digests can be compared.
+
+mod record;
+mod seen;
+mod trie;
+
+use std::sync::Arc;
+
+use tidemark_model::{
+    definition::Definition,
+    row::{InvalidReason, Row, RowState},
+};
+
+pub use seen::PathsSeen;
+
+use record::Field;
+use trie::PathTrie;
+
+/// The most bytes that a value may have in a record.
+pub const FIELD_LIMIT: u64 = 1024 * 1024;
+
+/// The name of the field that carries a record's id.
+const ID: &str = "id";
+
+/// The mapping of a definition, ready to be applied. Cheap to clone and to share.
+#[derive(Clone, Debug)]
+pub struct Mapper {
+    shape: Arc<Shape>,
+}
+
+#[derive(Debug)]
+struct Shape {
+    /// The id first, then the fields in the mapping's order.
+    fields: Vec<Field>,
+    /// Where the fields' values are, in the same order.
+    paths: Arc<[String]>,
+    trie: PathTrie,
+}
+
+/// What became of a source record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mapped {
+    /// The record's id and the record: a JSON object of strings, the id first, then the fields in
+    /// the mapping's order.
+    Record { id: String, json: String },
+    /// It cannot become a record.
+    Invalid(InvalidReason),
+}
+
+impl Mapper {
+    /// The mapping of a definition: its fields, its id rule and what it requires.
+    #[must_use]
+    pub fn new(definition: &Definition) -> Self {
+        let record = definition.record();
+        let required = definition.policy().required();
+        Self::of(
+            (record.id_prefix(), record.id_path().as_str()),
+            record.fields().iter().map(|(field, path)| (field.as_str(), path.as_str())),
+            |field| required.contains(field),
+        )
+    }
+
+    fn of<'a>(
+        (id_prefix, id_path): (&str, &str),
+        fields: impl Iterator<Item = (&'a str, &'a str)>,
+        required: impl Fn(&str) -> bool,
+    ) -> Self {
+        let mut shapes = vec![Field::new(ID, id_prefix, true)];
+        let mut paths = vec![id_path.to_owned()];
+        for (field, path) in fields {
+            shapes.push(Field::new(field, "", required(field)));
+            paths.push(path.to_owned());
+        }
+        let trie = PathTrie::new(&paths);
+        Self { shape: Arc::new(Shape { fields: shapes, paths: paths.into(), trie }) }
+    }
+
+    /// Nothing seen yet.
+    #[must_use]
+    pub fn paths_seen(&self) -> PathsSeen {
+        PathsSeen::new(Arc::clone(&self.shape.paths))
+    }
+
+    /// Maps a source record (the JSON object of one row). Missing values and nulls become empty
+    /// texts, numbers and booleans their JSON text.
+    ///
+    /// Of a key that stands twice in an object the last one counts.
+    #[must_use]
+    pub fn map(&self, source_record: &str, seen: &mut PathsSeen) -> Mapped {
+        let mut values = vec![None; self.shape.fields.len()];
+        if self.shape.trie.pick(source_record, &mut values).is_err() {
+            return Mapped::Invalid(InvalidReason::NotJson);
+        }
+        seen.note(&values, source_record);
+        record::assemble(&self.shape.fields, &values)
+            .map_or_else(Mapped::Invalid, |(id, json)| Mapped::Record { id, json })
+    }
+
+    /// Maps a source record into a row of the listing, and says why if it is an invalid one.
+    #[must_use]
+    pub fn row(
+        &self,
+        key: String,
+        modified: i64,
+        source_record: &str,
+        seen: &mut PathsSeen,
+    ) -> (Row, Option<InvalidReason>) {
+        match self.map(source_record, seen) {
+            Mapped::Record { id, json } => (Row::sent(key, modified, id, json), None),
+            Mapped::Invalid(reason) => {
+                (Row::without_record(key, modified, RowState::Invalid), Some(reason))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

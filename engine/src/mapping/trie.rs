@@ -1,0 +1,159 @@
+//! The mapping's paths as a tree, and the walk of a JSON text along it.
+
+use std::fmt;
+
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+use serde_json::value::RawValue;
+
+/// A value as it stands in the JSON text, or nothing if it is not there.
+pub(super) type Picked<'t> = Option<&'t str>;
+
+/// What is wanted at one place of an object, and below it.
+#[derive(Debug, Default)]
+pub(super) struct PathTrie {
+    /// The fields whose value is here.
+    fields: Vec<usize>,
+    below: Vec<(Box<str>, PathTrie)>,
+}
+
+impl PathTrie {
+    /// Of dotted paths; a field is known by its path's place in the list.
+    pub(super) fn new(paths: &[String]) -> Self {
+        let mut root = Self::default();
+        for (field, path) in paths.iter().enumerate() {
+            let leaf = path.split('.').fold(&mut root, |node, key| node.child(key));
+            leaf.fields.push(field);
+        }
+        root
+    }
+
+    fn child(&mut self, key: &str) -> &mut Self {
+        let place = self.below.iter().position(|(name, _)| **name == *key).unwrap_or_else(|| {
+            self.below.push((key.into(), Self::default()));
+            self.below.len() - 1
+        });
+        &mut self.below[place].1
+    }
+
+    /// Writes the values of all fields of a JSON object into `values`.
+    pub(super) fn pick<'t>(
+        &self,
+        text: &'t str,
+        values: &mut [Picked<'t>],
+    ) -> Result<(), serde_json::Error> {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        deserializer.deserialize_map(Walk { node: self, values })?;
+        deserializer.end()
+    }
+}
+
+/// Walks the value of one node that has others below it.
+struct Walk<'n, 'v, 't> {
+    node: &'n PathTrie,
+    values: &'v mut [Picked<'t>],
+}
+
+impl<'t> DeserializeSeed<'t> for Walk<'_, '_, 't> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'t> Visitor<'t> for Walk<'_, '_, 't> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'t>>(self, mut entries: A) -> Result<(), A::Error> {
+        let Self { node, values } = self;
+        while let Some(wanted) = entries.next_key_seed(Wanted { node })? {
+            match wanted {
+                None => {
+                    entries.next_value::<IgnoredAny>()?;
+                }
+                Some(node) if node.below.is_empty() => {
+                    let value: &'t RawValue = entries.next_value()?;
+                    for &field in &node.fields {
+                        values[field] = Some(value.get());
+                    }
+                }
+                Some(node) if node.fields.is_empty() => {
+                    entries.next_value_seed(Walk { node, values })?;
+                }
+                // Wanted as a whole and in parts: a rare mapping, read twice.
+                Some(node) => {
+                    let value: &'t RawValue = entries.next_value()?;
+                    for &field in &node.fields {
+                        values[field] = Some(value.get());
+                    }
+                    serde_json::Deserializer::from_str(value.get())
+                        .deserialize_any(Walk { node, values })
+                        .map_err(A::Error::custom)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // What is no object holds none of the values below: they are absent.
+
+    fn visit_seq<A: SeqAccess<'t>>(self, mut elements: A) -> Result<(), A::Error> {
+        while elements.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+/// Looks an object's key up among the nodes below one.
+struct Wanted<'n> {
+    node: &'n PathTrie,
+}
+
+impl<'t, 'n> DeserializeSeed<'t> for Wanted<'n> {
+    type Value = Option<&'n PathTrie>;
+
+    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'n> Visitor<'_> for Wanted<'n> {
+    type Value = Option<&'n PathTrie>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(self.node.below.iter().find(|(name, _)| **name == *key).map(|(_, node)| node))
+    }
+}

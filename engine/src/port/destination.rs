@@ -1,0 +1,98 @@
+//! The port of destinations: how changes are carried out.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tidemark_model::{failure::Failure, receipt::Cost};
+
+/// A system that is kept in step.
+#[async_trait]
+pub trait Destination: Send + Sync {
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Asks whether the address answers and the credential is set, without changing a record.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    async fn check(&self) -> Result<DestinationCheck, Failure>;
+
+    /// Carries out a batch, in one request where the destination can. Applying a batch again
+    /// must leave the same state: a lost answer cannot be told from a lost request. One attempt;
+    /// the caller splits what is refused and decides about retries.
+    ///
+    /// # Errors
+    /// `Rejected` when the whole batch was refused for what it holds (the caller bisects);
+    /// credentials, rate limits and passing failures under their own kinds. After a passing
+    /// failure the batch may have been applied.
+    async fn apply(&self, batch: &Batch) -> Result<BatchOutcome, Failure>;
+}
+
+/// What a destination can do, fixed by its definition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    pub deletes: bool,
+    /// The largest batch of writes, in records.
+    pub batch_records: usize,
+    /// The largest batch of removals, in records: 1 where each removal is a request of its own.
+    pub removal_batch_records: usize,
+    /// The largest batch in bytes of the records' JSON.
+    pub batch_bytes: usize,
+    /// How many batches may be on their way at once.
+    pub simultaneous_batches: usize,
+    /// The longest a request may take before it is given up.
+    pub request_timeout: Duration,
+    /// How long after an answer (or its absence) a request may still take effect.
+    pub settle: Duration,
+}
+
+/// What a batch does with its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BatchKind {
+    Write,
+    Remove,
+}
+
+/// A record to be written or removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Write {
+    /// The source's key, for the books; it is not sent.
+    pub key: String,
+    /// The record's id at the destination.
+    pub id: String,
+    /// The record as canonical JSON; empty for a removal.
+    pub record: String,
+}
+
+/// Records of one kind that are sent together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    pub kind: BatchKind,
+    pub writes: Vec<Write>,
+}
+
+/// What the destination said of a batch that it took.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BatchOutcome {
+    /// The records that it refused; all others are acknowledged.
+    pub rejections: Vec<Rejection>,
+    pub cost: Cost,
+}
+
+/// A record that the destination refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejection {
+    pub id: String,
+    /// The destination's words, cut to 200 characters, without the record's values.
+    pub reason: String,
+}
+
+/// What [`Destination::check`] found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DestinationCheck {
+    /// One line for people: what answered and how.
+    pub answer: String,
+    pub cost: Cost,
+}

@@ -1,0 +1,16 @@
+//! What the engine needs from outside: a source, a destination, a clock, and the one who runs it.
+//!
+//! Production and simulation implement the same ports, so that what was simulated is what runs.
+
+mod destination;
+mod host;
+mod source;
+
+pub use destination::{
+    Batch, BatchKind, BatchOutcome, Capabilities, Destination, DestinationCheck, Rejection, Write,
+};
+pub use host::{Clock, Connectors, Host, Stop, SystemClock};
+pub use source::{
+    KeyTime, Mirror, MirrorRow, Page, PageHead, PageWriter, ReadRequest, Reading, SampleRecord,
+    Source, SourceCheck,
+};

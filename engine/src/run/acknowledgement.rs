@@ -1,0 +1,90 @@
+//! What the destination said of each batch, durable: the point from which pushing goes on.
+
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+use tidemark_model::{
+    entry::{FORMAT, RunNumber},
+    receipt::Cost,
+};
+
+use crate::store::{Creation, Folder, StoreError};
+
+/// Acknowledgements that are read at once.
+const SIMULTANEOUS_READS: usize = 16;
+
+/// `acks/<number>/<batch>.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Acknowledgement {
+    format: u32,
+    pub(super) batch: usize,
+    pub(super) record_count: u64,
+    pub(super) refused: Vec<Refused>,
+    pub(super) cost: Cost,
+}
+
+/// A record that the destination refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Refused {
+    pub(super) key: String,
+    pub(super) id: String,
+    pub(super) reason: String,
+}
+
+/// What is durable of a push.
+#[derive(Debug, Default)]
+pub(super) struct Acknowledged {
+    /// In the order of their batches.
+    pub(super) batches: Vec<Acknowledgement>,
+    /// How often the step was begun.
+    pub(super) attempt_count: usize,
+}
+
+const ATTEMPT: &str = "attempt-";
+
+impl Acknowledgement {
+    pub(super) fn new(batch: usize, record_count: u64, refused: Vec<Refused>, cost: Cost) -> Self {
+        Self { format: FORMAT, batch, record_count, refused, cost }
+    }
+
+    /// Makes it durable. That of another attempt stands as well as this one.
+    pub(super) async fn keep(self, folder: &Folder, number: RunNumber) -> Result<Self, StoreError> {
+        let path = format!("{}/{:08}.json", acks(number), self.batch);
+        folder.establish(&path, &self).await
+    }
+}
+
+impl Acknowledged {
+    /// Everything that is durable.
+    pub(super) async fn load(folder: &Folder, number: RunNumber) -> Result<Self, StoreError> {
+        let acks = acks(number);
+        let names = folder.list(&acks).await?;
+        let attempt_count = names.iter().filter(|name| name.starts_with(ATTEMPT)).count();
+        let paths = names
+            .iter()
+            .filter(|name| name.ends_with(".json"))
+            .map(|name| format!("{acks}/{name}"));
+        let batches = stream::iter(paths)
+            .map(|path| async move {
+                let found = folder.document(&path).await?;
+                found.ok_or(StoreError::Missing { path })
+            })
+            .buffered(SIMULTANEOUS_READS)
+            .boxed()
+            .try_collect()
+            .await?;
+        Ok(Self { batches, attempt_count })
+    }
+}
+
+/// Writes down that an attempt begins to send: after more than one, a request without an answer
+/// may still be at work when the last has ended.
+pub(super) async fn begin_attempt(folder: &Folder, number: RunNumber) -> Result<(), StoreError> {
+    let path = format!("{}/{ATTEMPT}{}", acks(number), uuid::Uuid::new_v4().simple());
+    match folder.create(&path, bytes::Bytes::new()).await? {
+        Creation::Created | Creation::Exists => Ok(()),
+    }
+}
+
+fn acks(number: RunNumber) -> String {
+    format!("acks/{:012}", number.get())
+}

@@ -1,0 +1,288 @@
+//! The second step: what is to be sent, and the snapshot that holds once it was.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tidemark_model::{
+    definition::{Definition, InvalidRecords},
+    entry::{Committed, Coverage, DefinitionRef, FORMAT, Manifest, Prepared},
+    failure::{Failure, FailureKind, Side},
+    ids::ConnectionId,
+    progress::Stage,
+    receipt::RowCounts,
+    step::{Computed, ReadSummary},
+};
+
+use super::{
+    Engine, base_commit, definition,
+    exception::{self, Exception, ExceptionKind},
+    overtaken, own,
+    read::change_sets,
+    reading::StoredReading,
+    resend::Edit,
+    start::{SendingTimes, Start},
+};
+use crate::{
+    diff::{BatchLimits, ChangeSet, DiffOutput, DiffRequest, Dirty, DirtyKey, StagedPages, diff},
+    log::{Log, Taken},
+    pace::Pace,
+    port::Host,
+    snapshot::{Layout, Snapshot},
+    staging::StagedReading,
+    store::{Folder, StoreError},
+};
+
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a run compares, and under what.
+struct Ground<'g> {
+    host: &'g dyn Host,
+    folder: &'g Folder,
+    reading: &'g StoredReading,
+    definition: Definition,
+    base: Option<Committed>,
+    /// The entries whose change sets are owed.
+    owed: Vec<Prepared>,
+}
+
+impl Engine {
+    /// Compares the reading with the snapshot, makes change set and next snapshot durable, and
+    /// takes the run's number in the log.
+    ///
+    /// # Errors
+    /// `Conflict` when another run took the number, `Invalid` when rows cannot be mapped and the
+    /// policy does not allow it, `Corrupt`, the store's, or the stop.
+    pub async fn compute(
+        &self,
+        host: &dyn Host,
+        connection: &ConnectionId,
+        read: &ReadSummary,
+    ) -> Result<Computed, Failure> {
+        host.check_stop()?;
+        let folder = self.folder(connection);
+        let reading = StoredReading::load(&folder, &read.reading).await?;
+        let start = &reading.start;
+        let log = Log::open(&folder).await?;
+        if let Some(standing) = log.prepared(start.number).await? {
+            return self.prepared(host, &folder, start, own(host, standing)?).await;
+        }
+        if log.next_number() != start.number {
+            return Err(lost_entries(&log, start));
+        }
+        let ground = Ground {
+            host,
+            folder: &folder,
+            reading: &reading,
+            definition: definition(&folder, start.definition_version).await?,
+            base: base_commit(&log, start.base).await?,
+            owed: start.owed_entries(&log).await?,
+        };
+        let entry = self.entry(&ground).await?;
+        match log.create_prepared(&entry).await? {
+            Taken::Ours(standing) => self.prepared(host, &folder, start, standing).await,
+            Taken::Theirs(other) => Err(overtaken(other.number)),
+        }
+    }
+
+    /// Compares, and draws up the entry that takes the run's number.
+    async fn entry(&self, ground: &Ground<'_>) -> Result<Prepared, Failure> {
+        let pages = ground.reading.pages.clone();
+        let pages = Arc::new(StagedReading::new(ground.folder.clone(), pages));
+        let output = self.compare(ground, &pages).await?;
+        check_invalid(&ground.definition, &output.rows)?;
+        let StoredReading { start, reading, cost, .. } = ground.reading;
+        let base = ground.manifest();
+        let noted = pages.invalid_keys();
+        let exceptions =
+            exception::before_push(ground.folder, start.number, base, &output.snapshot, &noted)
+                .await?;
+        let sending = sending_times(ground.folder, start, &ground.owed).await?;
+        let prepared_at = ground.host.clock().now();
+        let quiet_after =
+            base.and_then(|base| base.quiet_after).filter(|quiet_after| *quiet_after > prepared_at);
+        let superseded = (!start.unfinished.is_empty())
+            .then(|| sending.over_at(prepared_at, self.settings.fence.superseded_wait));
+        let mut late_handled = base.map(|base| base.late_handled.clone()).unwrap_or_default();
+        late_handled.extend(start.late.iter().map(|mark| mark.name.clone()));
+        let full_read_as_of = match (reading.coverage, base) {
+            (Coverage::Changes, Some(base)) => base.full_read_as_of,
+            _ => reading.complete_as_of,
+        };
+        Ok(Prepared {
+            format: FORMAT,
+            number: start.number,
+            base: start.base,
+            owner: ground.host.owner().clone(),
+            prepared_at,
+            coverage: reading.coverage,
+            next: Manifest {
+                definition: DefinitionRef {
+                    version: start.definition_version,
+                    source_hash: ground.definition.source_hash(),
+                    destination_hash: ground.definition.destination_hash(),
+                },
+                snapshot: output.snapshot,
+                complete_as_of: reading.complete_as_of,
+                full_read_as_of,
+                exceptions,
+                quiet_after,
+                late_handled,
+            },
+            changes: output.changes,
+            send_from: superseded.max(quiet_after),
+            rows: RowCounts { source_total: reading.proof.source_total, ..output.rows },
+            records: output.records,
+            push: output.push,
+            proof: reading.proof,
+            source_cost: *cost,
+            unmatched_paths: reading.unmatched_paths.clone(),
+            commit: None,
+        })
+    }
+
+    async fn compare(
+        &self,
+        ground: &Ground<'_>,
+        pages: &Arc<StagedReading>,
+    ) -> Result<DiffOutput, Failure> {
+        let Ground { host, folder, reading, definition, .. } = ground;
+        let start = &reading.start;
+        let base = match ground.manifest() {
+            Some(manifest) => Some(Snapshot::open(folder, &manifest.snapshot).await?),
+            None => None,
+        };
+        let version = start.definition_version;
+        let edit = Edit::since(folder, ground.base.as_ref(), definition, version).await?;
+        let capabilities = self.connectors.destination(definition)?.capabilities();
+        let spill = self.settings.spill_folder.clone();
+        std::fs::create_dir_all(&spill)
+            .map_err(|source| StoreError::Folder { folder: spill.display().to_string(), source })?;
+        let rows_read = Arc::new(AtomicU64::new(0));
+        let request = DiffRequest {
+            base,
+            pages: Arc::clone(pages) as Arc<dyn StagedPages>,
+            coverage: reading.reading.coverage,
+            dirty: Dirty {
+                sets: change_sets(folder, &ground.owed).await?,
+                keys: ground.due_exceptions().await?,
+            },
+            deletions: definition.policy().deletions(),
+            resend: edit.resend,
+            limits: BatchLimits::from(capabilities),
+            budget: self.settings.memory_budget,
+            threads: self.settings.threads,
+            spill,
+            // Two attempts may compare at once: each writes files of its own.
+            name: format!("{:012}-{}", start.number.get(), uuid::Uuid::new_v4().simple()),
+            layout: Layout::default(),
+            rows_read: Arc::clone(&rows_read),
+        };
+        let total = reading.pages.iter().map(|page| page.row_count).sum();
+        let pace = Pace::begin(host.clock(), Stage::Compute, 0);
+        let mut comparison = Box::pin(diff(folder, request));
+        let mut tick = tokio::time::interval(PROGRESS_INTERVAL);
+        loop {
+            tokio::select! {
+                output = &mut comparison => return output.map_err(Failure::from),
+                () = host.stopped() => host.check_stop()?,
+                _ = tick.tick() => {
+                    let count = rows_read.load(Ordering::Relaxed);
+                    host.report(pace.progress(host.clock(), count, Some(total)));
+                }
+            }
+        }
+    }
+
+    /// The answer for an entry that stands.
+    async fn prepared(
+        &self,
+        host: &dyn Host,
+        folder: &Folder,
+        start: &Start,
+        entry: Prepared,
+    ) -> Result<Computed, Failure> {
+        let batch_count = match &entry.changes {
+            Some(changes) => ChangeSet::open(folder, changes).await?.batches().len() as u64,
+            None => 0,
+        };
+        // An old sender may have looked until the entry stood, and all that is known of that
+        // instant is that it lies before now.
+        let mut send_from = entry.send_from;
+        if !start.unfinished.is_empty() && send_from.is_some() && batch_count > 0 {
+            let log = Log::open(folder).await?;
+            let owed = start.owed_entries(&log).await?;
+            let sending = sending_times(folder, start, &owed).await?;
+            let seen = sending.over_at(host.clock().now(), self.settings.fence.superseded_wait);
+            send_from = send_from.max(Some(seen));
+        }
+        Ok(Computed { number: entry.number, push: entry.push, batch_count, send_from })
+    }
+}
+
+/// The longest that a request of this run or of one that it supersedes may take effect.
+async fn sending_times(
+    folder: &Folder,
+    start: &Start,
+    owed: &[Prepared],
+) -> Result<SendingTimes, StoreError> {
+    let mut longest = start.sending;
+    for entry in owed {
+        let path = Start::path(&entry.owner.run_id);
+        if let Some(other) = folder.document::<Start>(&path).await? {
+            longest = longest.longer(other.sending);
+        }
+    }
+    Ok(longest)
+}
+
+impl Ground<'_> {
+    fn manifest(&self) -> Option<&Manifest> {
+        self.base.as_ref().map(|base| &base.manifest)
+    }
+
+    /// Exceptions that are tried again in this run although nothing changed.
+    async fn due_exceptions(&self) -> Result<Vec<DirtyKey>, StoreError> {
+        if !exception::retry_is_due(self.definition.policy(), self.reading.start.number) {
+            return Ok(Vec::new());
+        }
+        let exceptions = exception::of_manifest(self.folder, self.manifest()).await?;
+        let rejected =
+            exceptions.into_iter().filter(|exception| exception.kind == ExceptionKind::Rejected);
+        let owed = rejected.map(|Exception { key, id, .. }| DirtyKey { key, id });
+        Ok(owed.collect())
+    }
+}
+
+fn check_invalid(definition: &Definition, rows: &RowCounts) -> Result<(), Failure> {
+    if rows.invalid == 0 || definition.policy().invalid_records() != InvalidRecords::Fail {
+        return Ok(());
+    }
+    Err(Failure::new(
+        FailureKind::Invalid,
+        Side::Source,
+        format!(
+            "{} of {} rows cannot be mapped to a record, and policy.invalid_records is \"fail\"",
+            rows.invalid, rows.next
+        ),
+    )
+    .hint(format!(
+        "run `tidemark check` on the definition of {} to see what they lack; mend them at the \
+         source, change the mapping, or write invalid_records = \"quarantine\"",
+        definition.id()
+    )))
+}
+
+/// The log ends below the number that this run saw as the next one.
+fn lost_entries(log: &Log, start: &Start) -> Failure {
+    let found = log.highest().map_or(0, |number| number.get());
+    StoreError::Damaged {
+        path: "log".to_owned(),
+        reason: format!("its newest entry is {found}, and run {} began after it", start.number),
+    }
+    .into()
+}

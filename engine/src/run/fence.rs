@@ -1,0 +1,112 @@
+//! The log is the fence between an old sender and a new one.
+//!
+//! Before each batch the sender looks for its own commit and for the next run's entry. A run that
+//! supersedes creates its entry first and then waits as long as a sender that looked just before
+//! may go on ([`super::start::SendingTimes::over_at`]).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tidemark_model::{
+    entry::RunNumber,
+    failure::{Failure, FailureKind, Side},
+};
+
+use super::start::{LateMark, SendingTimes};
+use crate::{
+    log::{Log, Mark},
+    port::Clock,
+    store::{Creation, Folder},
+};
+
+/// Looks that may turn out too old before the store counts as too slow.
+const LOOKS: u32 = 3;
+/// How often a late mark is tried before the attempt gives up.
+const MARK_TRIES: u32 = 3;
+
+/// What a sender asks before each batch.
+pub(super) struct Fence<'f> {
+    pub(super) clock: &'f dyn Clock,
+    pub(super) folder: &'f Folder,
+    pub(super) log: &'f Log,
+    pub(super) number: RunNumber,
+    pub(super) look_max_age: Duration,
+    pub(super) sending: SendingTimes,
+}
+
+/// When the log was looked at, by both clocks: the wall clock may jump, the monotonic one may stand
+/// still while the machine sleeps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    wall: Timestamp,
+    monotonic: Duration,
+}
+
+impl Look {
+    fn now(clock: &dyn Clock) -> Self {
+        Self { wall: clock.now(), monotonic: clock.monotonic() }
+    }
+
+    /// The greater of both clocks' ages; one that was set back counts in full.
+    fn age(self, clock: &dyn Clock) -> Duration {
+        let wall = clock.now().duration_since(self.wall).unsigned_abs();
+        wall.max(clock.monotonic().saturating_sub(self.monotonic))
+    }
+}
+
+impl Fence<'_> {
+    /// Lets a batch pass whose run is neither over nor superseded.
+    ///
+    /// # Errors
+    /// `Conflict`, or the store's: no answer lets nothing pass.
+    pub(super) async fn pass(&self) -> Result<Look, Failure> {
+        for _ in 0..LOOKS {
+            let look = Look::now(self.clock);
+            if self.log.stands(self.number, Mark::Committed).await? {
+                return Err(self.closed("it is committed already"));
+            }
+            if self.log.stands(self.number.next(), Mark::Prepared).await? {
+                return Err(self.closed("a later run has begun"));
+            }
+            if look.age(self.clock) <= self.look_max_age {
+                return Ok(look);
+            }
+        }
+        Err(Failure::new(
+            FailureKind::Transient,
+            Side::Platform,
+            "the store answers too slowly to send on its word",
+        )
+        .hint("look at the store; the run goes on by itself once it answers"))
+    }
+
+    fn closed(&self, why: &str) -> Failure {
+        Failure::new(
+            FailureKind::Conflict,
+            Side::Platform,
+            format!("run {} sends nothing any more: {why}", self.number),
+        )
+        .hint("nothing: what it had sent is sent again by the later run, as it stands then")
+    }
+
+    /// After a request: if it may have been at work later than a superseding run expects, says so
+    /// in the store, so that the next run sends the set again.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn close(&self, look: Look) -> Result<(), Failure> {
+        if look.age(self.clock) <= self.look_max_age + self.sending.longest_request {
+            return Ok(());
+        }
+        let mark = LateMark::new(self.number);
+        let mut tries = 1;
+        loop {
+            match self.folder.create(&mark.path(), Bytes::new()).await {
+                Ok(Creation::Created | Creation::Exists) => return Ok(()),
+                Err(error) if tries == MARK_TRIES => return Err(error.into()),
+                Err(_) => tries += 1,
+            }
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The third step: the change set is sent, batch by batch.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::{StreamExt, stream};
+use jiff::Timestamp;
+use tidemark_model::{
+    entry::{Prepared, RunNumber},
+    failure::{Failure, Side},
+    ids::ConnectionId,
+    progress::Stage,
+    receipt::PushCounts,
+    step::Pushed,
+};
+
+use super::{
+    Engine,
+    acknowledgement::{self, Acknowledged, Acknowledgement},
+    definition,
+    fence::Fence,
+    overtaken, own,
+    reading::StoredReading,
+    send::{Refusals, Sender},
+};
+use crate::{
+    diff::ChangeSet,
+    log::Log,
+    pace::Pace,
+    port::{BatchKind, Clock, Host},
+    store::{Folder, StoreError},
+};
+
+/// A longer wait is the caller's: it must not hold a worker's slot.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Reasons of rejections that are passed on.
+const REASONS: usize = 5;
+
+impl Engine {
+    /// Sends what the run's entry names and no acknowledgement covers. All removals are answered
+    /// before the first write is sent, so an id that is written is never removed after.
+    ///
+    /// # Errors
+    /// `Conflict` when the run is over or superseded, `Waiting` when nothing may be sent for more
+    /// than five seconds, `Rejected` when too many records were refused, the destination's, the
+    /// store's, or the stop.
+    pub async fn push(
+        &self,
+        host: &dyn Host,
+        connection: &ConnectionId,
+        number: RunNumber,
+    ) -> Result<Pushed, Failure> {
+        let folder = self.folder(connection);
+        let log = Log::open(&folder).await?;
+        let entry = own(host, log.prepared(number).await?.ok_or_else(|| overtaken(number))?)?;
+        let Some(changes) = &entry.changes else {
+            return Ok(pushed(&entry, &[]));
+        };
+        let changes = ChangeSet::open(&folder, changes).await?;
+        let done = Acknowledged::load(&folder, number).await?;
+        let push = Push::new(host, &folder, &changes, done);
+        if !push.is_done() {
+            wait_until(host.clock(), entry.send_from).await?;
+            acknowledgement::begin_attempt(&folder, number).await?;
+            self.send(host, &folder, &log, &entry, &push).await?;
+        }
+        let batches = push.finish(&entry)?;
+        Ok(pushed(&entry, &batches))
+    }
+
+    async fn send(
+        &self,
+        host: &dyn Host,
+        folder: &Folder,
+        log: &Log,
+        entry: &Prepared,
+        push: &Push<'_>,
+    ) -> Result<(), Failure> {
+        let path = StoredReading::path(&entry.owner.run_id);
+        let reading = StoredReading::load(folder, &path).await?;
+        let definition = definition(folder, reading.start.definition_version).await?;
+        let destination = self.connectors.destination(&definition)?;
+        let share = definition.policy().fail_rejected_over();
+        let sender = Sender {
+            host,
+            destination: &*destination,
+            fence: Fence {
+                clock: host.clock(),
+                folder,
+                log,
+                number: entry.number,
+                look_max_age: self.settings.fence.look_max_age,
+                sending: reading.start.sending,
+            },
+            refusals: Refusals::new(push.total, share),
+        };
+        for ack in push.acknowledged().values() {
+            sender.refusals.add(&ack.refused)?;
+        }
+        let simultaneous = destination.capabilities().simultaneous_batches.max(1);
+        for kind in [BatchKind::Remove, BatchKind::Write] {
+            push.all_of(kind, entry.number, &sender, simultaneous).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A change set on its way.
+struct Push<'p> {
+    host: &'p dyn Host,
+    folder: &'p Folder,
+    changes: &'p ChangeSet,
+    total: u64,
+    acknowledged: Mutex<BTreeMap<usize, Acknowledgement>>,
+    pace: Pace,
+}
+
+impl<'p> Push<'p> {
+    fn new(
+        host: &'p dyn Host,
+        folder: &'p Folder,
+        changes: &'p ChangeSet,
+        done: Acknowledged,
+    ) -> Self {
+        let acknowledged: BTreeMap<_, _> =
+            done.batches.into_iter().map(|ack| (ack.batch, ack)).collect();
+        let earlier = acknowledged.values().map(|ack| ack.record_count).sum();
+        Self {
+            host,
+            folder,
+            changes,
+            total: changes.batches().iter().map(|batch| batch.record_count).sum(),
+            acknowledged: Mutex::new(acknowledged),
+            pace: Pace::begin(host.clock(), Stage::Push, earlier),
+        }
+    }
+
+    fn acknowledged(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, Acknowledgement>> {
+        self.acknowledged.lock().expect("no holder of this lock panics")
+    }
+
+    fn is_done(&self) -> bool {
+        self.acknowledged().len() == self.changes.batches().len()
+    }
+
+    /// Sends the batches of a kind that have no acknowledgement. After a failure no further one
+    /// is begun, and those on their way are seen to their end.
+    async fn all_of(
+        &self,
+        kind: BatchKind,
+        number: RunNumber,
+        sender: &Sender<'_>,
+        simultaneous: usize,
+    ) -> Result<(), Failure> {
+        let open: Vec<usize> = {
+            let acknowledged = self.acknowledged();
+            let batches = self.changes.batches().iter().enumerate();
+            let open = batches
+                .filter(|(index, batch)| batch.kind == kind && !acknowledged.contains_key(index));
+            open.map(|(index, _)| index).collect()
+        };
+        let failed = AtomicBool::new(false);
+        let mut first_failure = Ok(());
+        let mut sent = stream::iter(open)
+            .take_while(|_| futures::future::ready(!failed.load(Ordering::SeqCst)))
+            .map(|index| Box::pin(self.one(index, number, sender)))
+            .buffer_unordered(simultaneous)
+            .boxed();
+        while let Some(outcome) = sent.next().await {
+            if outcome.is_err() {
+                failed.store(true, Ordering::SeqCst);
+            }
+            first_failure = first_failure.and(outcome);
+        }
+        first_failure
+    }
+
+    async fn one(
+        &self,
+        index: usize,
+        number: RunNumber,
+        sender: &Sender<'_>,
+    ) -> Result<(), Failure> {
+        let batch = self.changes.load(index).await?;
+        let record_count = batch.writes.len() as u64;
+        let (refused, cost) = sender.apply(batch).await?;
+        let ack = Acknowledgement::new(index, record_count, refused, cost);
+        let ack = ack.keep(self.folder, number).await?;
+        let count = {
+            let mut acknowledged = self.acknowledged();
+            acknowledged.insert(index, ack);
+            acknowledged.values().map(|ack| ack.record_count).sum()
+        };
+        let progress = self.pace.progress(self.host.clock(), count, Some(self.total));
+        self.host.report(progress);
+        Ok(())
+    }
+
+    /// The acknowledgements of all batches.
+    fn finish(self, entry: &Prepared) -> Result<Vec<Acknowledgement>, Failure> {
+        let acknowledged = self.acknowledged.into_inner().expect("no holder of this lock panics");
+        let batches: Vec<Acknowledgement> = acknowledged.into_values().collect();
+        check_complete(self.changes, entry, &batches)?;
+        Ok(batches)
+    }
+}
+
+/// Every batch has its acknowledgement, over as many records as it holds.
+pub(super) fn check_complete(
+    changes: &ChangeSet,
+    entry: &Prepared,
+    acknowledged: &[Acknowledgement],
+) -> Result<(), Failure> {
+    let whole = changes.batches().len() == acknowledged.len()
+        && changes.batches().iter().zip(acknowledged).enumerate().all(|(index, (batch, ack))| {
+            ack.batch == index && ack.record_count == batch.record_count
+        });
+    if whole {
+        return Ok(());
+    }
+    Err(StoreError::Damaged {
+        path: format!("the acknowledgements of run {}", entry.number),
+        reason: "they do not cover its batches".to_owned(),
+    }
+    .into())
+}
+
+/// What became of the records of an entry.
+pub(super) fn push_counts(entry: &Prepared, batches: &[Acknowledgement]) -> PushCounts {
+    let rejected = batches.iter().map(|ack| ack.refused.len() as u64).sum();
+    let sent: u64 = batches.iter().map(|ack| ack.record_count).sum();
+    PushCounts { acknowledged: sent.saturating_sub(rejected), rejected, ..entry.push }
+}
+
+fn pushed(entry: &Prepared, batches: &[Acknowledgement]) -> Pushed {
+    let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
+    for refused in batches.iter().flat_map(|ack| &ack.refused) {
+        *reasons.entry(&refused.reason).or_default() += 1;
+    }
+    let mut rejections: Vec<(String, u64)> =
+        reasons.into_iter().map(|(reason, count)| (reason.to_owned(), count)).collect();
+    rejections.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    rejections.truncate(REASONS);
+    Pushed {
+        number: entry.number,
+        push: push_counts(entry, batches),
+        request_count: batches.iter().map(|ack| ack.cost.request_count).sum(),
+        rejections,
+    }
+}
+
+/// Waits for the instant from which on batches may be sent.
+async fn wait_until(clock: &dyn Clock, send_from: Option<Timestamp>) -> Result<(), Failure> {
+    let now = clock.now();
+    let Some(send_from) = send_from.filter(|send_from| *send_from > now) else { return Ok(()) };
+    let wait = Duration::try_from(send_from.duration_since(now)).unwrap_or_default();
+    if wait > LONGEST_WAIT {
+        let message = "requests of an earlier run may still be at work at the destination";
+        return Err(Failure::waiting(Side::Destination, message, now, send_from));
+    }
+    clock.sleep(wait).await;
+    Ok(())
+}

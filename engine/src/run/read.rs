@@ -1,0 +1,290 @@
+//! The first step: decide what the run is, and read the source.
+
+use std::pin::pin;
+
+use futures::TryStreamExt;
+use jiff::Timestamp;
+use tidemark_model::{
+    definition::{Definition, InvalidRecords},
+    entry::{Committed, Coverage, DefinitionRef, FORMAT, Prepared},
+    failure::{Failure, FailureKind, Side},
+    ids::ConnectionId,
+    step::ReadOutcome,
+};
+
+use super::{
+    Engine, base_commit, definition,
+    exception::{self, ExceptionKind},
+    later,
+    reading::StoredReading,
+    resend::Edit,
+    start::{LateMark, SendingTimes, Start},
+};
+use crate::{
+    definitions::{self, StoredDefinition},
+    diff::{ChangeSet, Resend},
+    log::Log,
+    port::{Host, ReadRequest},
+    snapshot::Snapshot,
+    staging::ReadingSession,
+    store::{Folder, StoreError},
+};
+
+/// More owed records than one in so many rows are not asked for one by one: the run reads in full.
+const ROWS_PER_OWED: u64 = 1_000;
+
+/// How a run begins.
+enum Begin {
+    Start(Box<Start>),
+    Skip { reason: String },
+}
+
+/// What decides whether a run reads in full.
+struct Grounds<'g> {
+    definition: &'g Definition,
+    base: Option<&'g Committed>,
+    edit: Edit,
+    owed: &'g [Prepared],
+    now: Timestamp,
+}
+
+impl Engine {
+    /// Reads what is new at the source and proves it complete. Nothing is sent, and the log is not
+    /// touched.
+    ///
+    /// # Errors
+    /// `Gone` without a definition, `Corrupt` when the store lost something, `Unproven`, the
+    /// source's, the store's, or the stop.
+    pub async fn read(
+        &self,
+        host: &dyn Host,
+        connection: &ConnectionId,
+    ) -> Result<ReadOutcome, Failure> {
+        let folder = self.folder(connection);
+        let path = StoredReading::path(&host.owner().run_id);
+        if let Some(done) = folder.document::<StoredReading>(&path).await? {
+            return Ok(done.outcome(path));
+        }
+        let log = Log::open(&folder).await?;
+        let start = match self.start(host, connection, &folder, &log).await? {
+            Begin::Start(start) => *start,
+            Begin::Skip { reason } => return Ok(ReadOutcome::Skipped { reason }),
+        };
+        let stored = self.read_source(host, &folder, &log, start).await?;
+        Ok(folder.establish(&path, &stored).await?.outcome(path))
+    }
+
+    /// What the run was decided to be by its first attempt, or is decided to be now.
+    async fn start(
+        &self,
+        host: &dyn Host,
+        connection: &ConnectionId,
+        folder: &Folder,
+        log: &Log,
+    ) -> Result<Begin, Failure> {
+        let path = Start::path(&host.owner().run_id);
+        if let Some(start) = folder.document::<Start>(&path).await? {
+            if start.number < log.next_number() {
+                let reason = format!("another run took number {} of the log", start.number);
+                return Ok(Begin::Skip { reason });
+            }
+            return Ok(Begin::Start(Box::new(start)));
+        }
+        for entry in log.unfinished() {
+            if host.is_open(&entry.owner).await {
+                let reason =
+                    format!("run {} ({}) is at work", entry.number, entry.owner.workflow_id);
+                return Ok(Begin::Skip { reason });
+            }
+        }
+        let start = self.decide(host, connection, folder, log).await?;
+        Ok(Begin::Start(Box::new(folder.establish(&path, &start).await?)))
+    }
+
+    async fn decide(
+        &self,
+        host: &dyn Host,
+        connection: &ConnectionId,
+        folder: &Folder,
+        log: &Log,
+    ) -> Result<Start, Failure> {
+        let (version, definition) = newest_definition(connection, folder).await?;
+        let capabilities = self.connectors.destination(&definition)?.capabilities();
+        let base = log.newest_commit();
+        let handled = base.map_or(&[][..], |base| &base.manifest.late_handled);
+        let mut start = Start {
+            format: FORMAT,
+            number: log.next_number(),
+            base: base.map(|base| base.number),
+            definition_version: version,
+            coverage: Coverage::Full,
+            since: base.map(|base| base.manifest.complete_as_of),
+            unfinished: log.unfinished().iter().map(|entry| entry.number).collect(),
+            late: LateMark::open(folder, log, handled).await?,
+            sending: SendingTimes::of(&capabilities),
+        };
+        let owed = start.owed_entries(log).await?;
+        start.coverage = Grounds {
+            definition: &definition,
+            base,
+            edit: Edit::since(folder, base, &definition, version).await?,
+            owed: &owed,
+            now: host.clock().now(),
+        }
+        .coverage();
+        Ok(start)
+    }
+
+    async fn read_source(
+        &self,
+        host: &dyn Host,
+        folder: &Folder,
+        log: &Log,
+        start: Start,
+    ) -> Result<StoredReading, Failure> {
+        let definition = definition(folder, start.definition_version).await?;
+        let source = self.connectors.source(&definition)?;
+        let base = base_commit(log, start.base).await?;
+        let snapshot = match &base {
+            Some(base) => Some(Snapshot::open(folder, &base.manifest.snapshot).await?),
+            None => None,
+        };
+        let settings = self.session_settings();
+        let session =
+            ReadingSession::open(folder, snapshot, start.coverage, settings, host).await?;
+        let owed = start.owed_entries(log).await?;
+        let request = ReadRequest {
+            coverage: start.coverage,
+            since: start.since,
+            // A full reading shows every key that there is.
+            must_see: match start.coverage {
+                Coverage::Full => Vec::new(),
+                Coverage::Changes => owed_keys(folder, &owed).await?,
+            },
+        };
+        let mut reading = source.read(&request, &session, &session, host).await?;
+        if reading.coverage != session.coverage() {
+            return Err(Failure::new(
+                FailureKind::Bug,
+                Side::Source,
+                "the source says that it covered something else than it began to read",
+            ));
+        }
+        reading.complete_as_of = reading.complete_as_of.min(host.clock().now());
+        let mut cost = session.cost();
+        cost.add(reading.cost);
+        let unchanged = match &base {
+            Some(base) if !session.differs().await? => {
+                self.owes_nothing(folder, base, &definition, &start).await?
+            }
+            _ => false,
+        };
+        let pages = session.pages();
+        Ok(StoredReading { format: FORMAT, start, reading, pages, cost, unchanged })
+    }
+
+    /// Whether a reading that shows nothing new has nothing else to do either.
+    async fn owes_nothing(
+        &self,
+        folder: &Folder,
+        base: &Committed,
+        definition: &Definition,
+        start: &Start,
+    ) -> Result<bool, Failure> {
+        let refuses_invalid = definition.policy().invalid_records() == InvalidRecords::Fail;
+        if !start.unfinished.is_empty()
+            || !start.late.is_empty()
+            || base.manifest.definition.source_hash != definition.source_hash()
+            || refuses_invalid && base.manifest.snapshot.invalid_count > 0
+        {
+            return Ok(false);
+        }
+        let edit = Edit::since(folder, Some(base), definition, start.definition_version).await?;
+        if edit.resend != Resend::Nothing {
+            return Ok(false);
+        }
+        if !exception::retry_is_due(definition.policy(), start.number) {
+            return Ok(true);
+        }
+        let exceptions = exception::of_manifest(folder, Some(&base.manifest)).await?;
+        Ok(!exceptions.iter().any(|exception| exception.kind == ExceptionKind::Rejected))
+    }
+}
+
+impl Grounds<'_> {
+    fn coverage(&self) -> Coverage {
+        let Some(base) = self.base else { return Coverage::Full };
+        let manifest = &base.manifest;
+        let now = DefinitionRef {
+            version: manifest.definition.version,
+            source_hash: self.definition.source_hash(),
+            destination_hash: self.definition.destination_hash(),
+        };
+        let under_another = |entry: &Prepared| {
+            let then = &entry.next.definition;
+            (&then.source_hash, &then.destination_hash) != (&now.source_hash, &now.destination_hash)
+        };
+        let owed_count: u64 = self.owed.iter().map(record_count).sum();
+        let due_at = later(manifest.full_read_as_of, self.definition.policy().full_read());
+        let full = manifest.definition.source_hash != now.source_hash
+            || self.edit.new_ids
+            || self.owed.iter().any(|entry| entry.coverage == Coverage::Full)
+            || self.owed.iter().any(under_another)
+            || owed_count.saturating_mul(ROWS_PER_OWED) > manifest.snapshot.row_count
+            || self.now >= due_at;
+        if full { Coverage::Full } else { Coverage::Changes }
+    }
+}
+
+/// The records of an entry's change set.
+fn record_count(entry: &Prepared) -> u64 {
+    let push = &entry.push;
+    push.added + push.changed + push.removed + push.repeated
+}
+
+/// The change sets of entries. They are few, or the run would read in full.
+pub(super) async fn change_sets(
+    folder: &Folder,
+    entries: &[Prepared],
+) -> Result<Vec<ChangeSet>, StoreError> {
+    let mut sets = Vec::new();
+    for changes in entries.iter().filter_map(|entry| entry.changes.as_ref()) {
+        sets.push(ChangeSet::open(folder, changes).await?);
+    }
+    Ok(sets)
+}
+
+async fn owed_keys(folder: &Folder, owed: &[Prepared]) -> Result<Vec<String>, Failure> {
+    let mut keys = Vec::new();
+    for set in change_sets(folder, owed).await? {
+        let mut batches = pin!(set.keys());
+        while let Some(batch) = batches.try_next().await? {
+            keys.extend(batch.into_iter().map(|dirty| dirty.key));
+        }
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    Ok(keys)
+}
+
+async fn newest_definition(
+    connection: &ConnectionId,
+    folder: &Folder,
+) -> Result<(u32, Definition), Failure> {
+    let gone = |message: String, hint: String| {
+        Err(Failure::new(FailureKind::Gone, Side::Platform, message).hint(hint))
+    };
+    match definitions::newest(folder).await? {
+        Some(StoredDefinition { version, definition: Some(definition), .. }) => {
+            Ok((version, definition))
+        }
+        Some(StoredDefinition { definition: None, .. }) => gone(
+            format!("the connection {connection} was removed"),
+            "run `tidemark apply FILE` to bring it back; the log goes on where it ended".to_owned(),
+        ),
+        None => gone(
+            format!("the connection {connection} has no definition in this store"),
+            "run `tidemark apply FILE`, or look at TIDEMARK_STORE of the worker".to_owned(),
+        ),
+    }
+}

@@ -1,0 +1,79 @@
+//! What an edited definition makes a run send again, and whether it must read in full for it.
+
+use tidemark_model::{
+    definition::{Definition, DestinationDefinition},
+    entry::{Committed, DefinitionRef},
+    failure::Failure,
+};
+
+use crate::{definitions, diff::Resend, store::Folder};
+
+/// What is different since the base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Edit {
+    pub(super) resend: Resend,
+    /// Records get other ids: only a full reading maps every row anew.
+    pub(super) new_ids: bool,
+}
+
+impl Edit {
+    const NONE: Self = Self { resend: Resend::Nothing, new_ids: false };
+
+    /// Compares a definition with the one that the base was committed under.
+    pub(super) async fn since(
+        folder: &Folder,
+        base: Option<&Committed>,
+        definition: &Definition,
+        version: u32,
+    ) -> Result<Self, Failure> {
+        let Some(base) = base.map(|base| &base.manifest.definition) else {
+            return Ok(Self::NONE);
+        };
+        if base.destination_hash == definition.destination_hash() {
+            return Ok(Self::NONE);
+        }
+        let Some(old) = definition_at(folder, base.version).await? else {
+            let resend = Resend::Everything { remove_old_ids: false };
+            return Ok(Self { resend, new_ids: true });
+        };
+        let same_system = same_system(folder, base, version).await?;
+        let new_ids = has_new_ids(&old, definition);
+        let resend = if same_system && !new_ids {
+            Resend::Nothing
+        } else {
+            let remove_old_ids = same_system || has_same_address(&old, definition);
+            Resend::Everything { remove_old_ids }
+        };
+        Ok(Self { resend, new_ids })
+    }
+}
+
+/// Whether every version that moved the destination was applied as a new address of the old system.
+async fn same_system(folder: &Folder, base: &DefinitionRef, version: u32) -> Result<bool, Failure> {
+    let mut known = base.destination_hash.clone();
+    for version in base.version.saturating_add(1)..=version {
+        let Some(stored) = definitions::at(folder, version).await? else { return Ok(false) };
+        let Some(definition) = stored.definition else { continue };
+        let next = definition.destination_hash();
+        if next != known && !stored.same_destination {
+            return Ok(false);
+        }
+        known = next;
+    }
+    Ok(true)
+}
+
+async fn definition_at(folder: &Folder, version: u32) -> Result<Option<Definition>, Failure> {
+    Ok(definitions::at(folder, version).await?.and_then(|stored| stored.definition))
+}
+
+fn has_new_ids(old: &Definition, new: &Definition) -> bool {
+    let (old, new) = (old.record(), new.record());
+    (old.id_prefix(), old.id_path()) != (new.id_prefix(), new.id_path())
+}
+
+fn has_same_address(old: &Definition, new: &Definition) -> bool {
+    let DestinationDefinition::RecordApi(old) = old.destination();
+    let DestinationDefinition::RecordApi(new) = new.destination();
+    old.url() == new.url()
+}

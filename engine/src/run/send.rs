@@ -1,0 +1,147 @@
+//! One batch on its way: through the fence, and in halves if it is refused as a whole.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tidemark_model::{
+    failure::{Failure, FailureKind, Side},
+    receipt::Cost,
+};
+
+use super::{acknowledgement::Refused, fence::Fence};
+use crate::port::{Batch, BatchOutcome, Destination, Host, Rejection};
+
+/// So many refused records are never too many, however small the change set is.
+const HANDFUL: u64 = 5;
+
+/// What all batches of a push share.
+pub(super) struct Sender<'s> {
+    pub(super) host: &'s dyn Host,
+    pub(super) destination: &'s dyn Destination,
+    pub(super) fence: Fence<'s>,
+    pub(super) refusals: Refusals,
+}
+
+/// How many records were refused, and how many may be.
+pub(super) struct Refusals {
+    count: AtomicU64,
+    total: u64,
+    limit: u64,
+}
+
+impl Refusals {
+    /// More than `share` of `total` records fail the run.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a count, rounded down"
+    )]
+    pub(super) fn new(total: u64, share: f64) -> Self {
+        let limit = (total as f64 * share) as u64;
+        Self { count: AtomicU64::new(0), total, limit: limit.max(HANDFUL) }
+    }
+
+    /// Takes note of refused records.
+    ///
+    /// # Errors
+    /// `Rejected` when they are too many.
+    pub(super) fn add(&self, refused: &[Refused]) -> Result<(), Failure> {
+        let added = refused.len() as u64;
+        let count = self.count.fetch_add(added, Ordering::SeqCst) + added;
+        if count <= self.limit {
+            return Ok(());
+        }
+        let reason = refused.first().map_or("", |refused| refused.reason.as_str());
+        Err(Failure::new(
+            FailureKind::Rejected,
+            Side::Destination,
+            format!(
+                "the destination refused {count} of {} records, more than the {} that \
+                 policy.fail_rejected_over allows; one of its reasons: {reason}",
+                self.total, self.limit
+            ),
+        )
+        .hint("mend what it refuses, then start the connection: the run begins anew"))
+    }
+}
+
+impl Sender<'_> {
+    /// Carries a batch out. What is refused as a whole is halved until the refused records are
+    /// alone.
+    ///
+    /// # Errors
+    /// The stop, the fence, or the destination's; the batch may have been applied in part.
+    pub(super) async fn apply(&self, batch: Batch) -> Result<(Vec<Refused>, Cost), Failure> {
+        let mut refused = Vec::new();
+        let mut cost = Cost::default();
+        let mut parts = vec![batch];
+        while let Some(part) = parts.pop() {
+            let outcome = match self.request(&part).await {
+                Ok(outcome) => outcome,
+                Err(failure) if failure.kind == FailureKind::Rejected => {
+                    cost.request_count += 1;
+                    let found = halve_or_refuse(part, failure.message, &mut parts);
+                    self.refusals.add(found.as_slice())?;
+                    refused.extend(found);
+                    continue;
+                }
+                Err(failure) => return Err(failure),
+            };
+            cost.add(outcome.cost);
+            let found = match named_records(&part, &outcome.rejections) {
+                Named::All(found) => found,
+                // It refuses something that is not in the batch by that name: asked in halves,
+                // until only one record can be meant.
+                Named::Unknown(reason) => {
+                    halve_or_refuse(part, reason, &mut parts).into_iter().collect()
+                }
+            };
+            self.refusals.add(&found)?;
+            refused.extend(found);
+        }
+        Ok((refused, cost))
+    }
+
+    async fn request(&self, batch: &Batch) -> Result<BatchOutcome, Failure> {
+        self.host.check_stop()?;
+        let look = self.fence.pass().await?;
+        let outcome = self.destination.apply(batch).await;
+        self.fence.close(look).await?;
+        outcome
+    }
+}
+
+/// The refused records of an answer.
+enum Named {
+    All(Vec<Refused>),
+    Unknown(String),
+}
+
+fn named_records(batch: &Batch, rejections: &[Rejection]) -> Named {
+    let mut found: Vec<Refused> = Vec::new();
+    for rejection in rejections {
+        let Some(write) = batch.writes.iter().find(|write| write.id == rejection.id) else {
+            return Named::Unknown(rejection.reason.clone());
+        };
+        if !found.iter().any(|known| known.id == rejection.id) {
+            found.push(Refused {
+                key: write.key.clone(),
+                id: write.id.clone(),
+                reason: rejection.reason.clone(),
+            });
+        }
+    }
+    Named::All(found)
+}
+
+/// A single record is refused; more are put back in halves, the first on top.
+fn halve_or_refuse(mut batch: Batch, reason: String, parts: &mut Vec<Batch>) -> Option<Refused> {
+    if batch.writes.len() <= 1 {
+        let write = batch.writes.pop()?;
+        return Some(Refused { key: write.key, id: write.id, reason });
+    }
+    let second = batch.writes.split_off(batch.writes.len() / 2);
+    parts.push(Batch { kind: batch.kind, writes: second });
+    parts.push(batch);
+    None
+}

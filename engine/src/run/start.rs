@@ -1,0 +1,128 @@
+//! What a run is decided to be, written down before its first request.
+//!
+//! Every attempt of every step reads it, so a definition that is applied or a log that moves on in
+//! the middle of a run changes nothing for that run.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tidemark_model::entry::{Coverage, Prepared, RunNumber};
+
+use super::later;
+use crate::{
+    log::Log,
+    port::Capabilities,
+    store::{Folder, StoreError},
+};
+
+/// `runs/<run id>/start.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Start {
+    pub(super) format: u32,
+    /// The number that the run takes in the log.
+    pub(super) number: RunNumber,
+    /// The commit that it builds on; `None` for a first sync.
+    pub(super) base: Option<RunNumber>,
+    pub(super) definition_version: u32,
+    pub(super) coverage: Coverage,
+    /// The base's watermark.
+    pub(super) since: Option<Timestamp>,
+    /// Runs that died: part of their change sets may have reached the destination.
+    pub(super) unfinished: Vec<RunNumber>,
+    /// Late marks that the run deals with.
+    pub(super) late: Vec<LateMark>,
+    pub(super) sending: SendingTimes,
+}
+
+/// How long a request of the run may take effect after it was begun.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SendingTimes {
+    pub(super) longest_request: Duration,
+    pub(super) settle: Duration,
+}
+
+impl SendingTimes {
+    pub(super) fn of(capabilities: &Capabilities) -> Self {
+        Self { longest_request: capabilities.request_timeout, settle: capabilities.settle }
+    }
+
+    /// From when on no request is at work any more that was begun on a look before `looked_at`.
+    pub(super) fn over_at(self, looked_at: Timestamp, look_max_age: Duration) -> Timestamp {
+        later(looked_at, look_max_age.saturating_add(self.longest_request) + self.settle)
+    }
+
+    pub(super) fn longer(self, other: Self) -> Self {
+        Self {
+            longest_request: self.longest_request.max(other.longest_request),
+            settle: self.settle.max(other.settle),
+        }
+    }
+}
+
+/// `late/<number>-<nonce>`: a sender found that it had sent on a look that was too old.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LateMark {
+    pub(super) name: String,
+    /// The run whose change set it was.
+    pub(super) number: RunNumber,
+}
+
+const LATE: &str = "late";
+
+impl LateMark {
+    pub(super) fn new(number: RunNumber) -> Self {
+        let nonce = uuid::Uuid::new_v4().simple();
+        Self { name: format!("{:012}-{nonce}", number.get()), number }
+    }
+
+    pub(super) fn path(&self) -> String {
+        format!("{LATE}/{}", self.name)
+    }
+
+    fn of_name(name: String) -> Option<Self> {
+        let number = name.split_once('-')?.0.parse().ok()?;
+        Some(Self { name, number: RunNumber::new(number) })
+    }
+
+    /// The marks that no commit has dealt with and no purge has made void.
+    pub(super) async fn open(
+        folder: &Folder,
+        log: &Log,
+        handled: &[String],
+    ) -> Result<Vec<Self>, StoreError> {
+        let names = folder.list(LATE).await?.into_iter();
+        Ok(names
+            .filter(|name| !handled.contains(name))
+            .filter_map(Self::of_name)
+            .filter(|mark| log.purged().is_none_or(|purged| mark.number > purged))
+            .collect())
+    }
+}
+
+impl Start {
+    pub(super) fn path(run_id: &str) -> String {
+        format!("runs/{run_id}/start.json")
+    }
+
+    /// The runs whose change sets are owed, each once, oldest first.
+    pub(super) fn owed(&self) -> Vec<RunNumber> {
+        let mut owed = self.unfinished.clone();
+        owed.extend(self.late.iter().map(|mark| mark.number));
+        owed.sort_unstable();
+        owed.dedup();
+        owed
+    }
+
+    /// The log's entries of those runs.
+    pub(super) async fn owed_entries(&self, log: &Log) -> Result<Vec<Prepared>, StoreError> {
+        let mut entries = Vec::new();
+        for number in self.owed() {
+            let entry = log.prepared(number).await?;
+            entries.push(entry.ok_or_else(|| StoreError::Missing {
+                path: format!("entry {number} of the log"),
+            })?);
+        }
+        Ok(entries)
+    }
+}

@@ -1,0 +1,64 @@
+//! The pages of a finished reading, for the comparison.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
+
+use tidemark_model::row::RowState;
+use tokio::runtime::Handle;
+
+use super::page::{self, Front, PageRef};
+use crate::{
+    diff::{StagedPage, StagedPages},
+    store::{Folder, StoreError},
+};
+
+/// So many keys of invalid rows are noted by name; the counts are exact whatever their number.
+const NOTED_KEYS: usize = 10_000;
+
+/// The pages that a reading lists. Each is checked against the list whenever it is read.
+#[derive(Debug)]
+pub struct StagedReading {
+    folder: Folder,
+    pages: Vec<PageRef>,
+    runtime: Handle,
+    invalid: Mutex<BTreeSet<String>>,
+}
+
+impl StagedReading {
+    /// Must be made inside a Tokio runtime, which carries out the reads; the pages themselves are
+    /// asked for on threads outside of it.
+    #[must_use]
+    pub fn new(folder: Folder, pages: Vec<PageRef>) -> Self {
+        Self { folder, pages, runtime: Handle::current(), invalid: Mutex::default() }
+    }
+
+    /// Keys that were shown as invalid by the pages read so far, the first 10,000 in key order.
+    pub(crate) fn invalid_keys(&self) -> Vec<String> {
+        let noted = self.invalid.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.iter().cloned().collect()
+    }
+}
+
+impl StagedPages for StagedReading {
+    fn page_count(&self) -> usize {
+        self.pages.len()
+    }
+
+    fn page(&self, index: usize) -> Result<StagedPage, StoreError> {
+        let page = self.pages.get(index).expect("the index is below the page count");
+        let Front { head, rows, gone, .. } =
+            self.runtime.block_on(page::read(&self.folder, page))?;
+        let invalid = rows.iter().filter(|row| row.state == RowState::Invalid);
+        let mut invalid = invalid.map(|row| row.key.clone()).peekable();
+        if invalid.peek().is_some() {
+            let mut noted = self.invalid.lock().unwrap_or_else(PoisonError::into_inner);
+            noted.extend(invalid);
+            while noted.len() > NOTED_KEYS {
+                noted.pop_last();
+            }
+        }
+        Ok(StagedPage { sent_at: head.sent_at, rows, gone })
+    }
+}

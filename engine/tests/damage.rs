@@ -1,0 +1,124 @@
+//! A store that lost or changed something: nothing is done on account of it.
+
+use tidemark_model::{failure::FailureKind, step::ReadOutcome};
+
+use crate::support::World;
+
+async fn synced() -> World {
+    let world = World::new().await;
+    for key in ["a", "b", "c"] {
+        world.listing.put(key, "x");
+    }
+    world.run().await.receipt();
+    world.hour();
+    world.run().await.receipt();
+    world.hour();
+    world.destination().take_ledger();
+    world
+}
+
+async fn refused(world: &World) -> String {
+    let log = world.log_names().await;
+    let failure = world.run().await.failure();
+    assert_eq!(failure.kind, FailureKind::Corrupt);
+    assert_eq!(world.log_names().await, log);
+    assert_eq!(world.destination().take_ledger(), []);
+    failure.message
+}
+
+#[tokio::test]
+async fn an_entry_of_a_newer_format_is_refused_by_name() {
+    let world = synced().await;
+    let path = "log/000000000/000000000002.prepared";
+    world
+        .tamper(path, |content| {
+            let text = String::from_utf8(content).unwrap();
+            text.replacen("\"format\":1", "\"format\":7", 1).into_bytes()
+        })
+        .await;
+    let message = refused(&world).await;
+    assert!(message.contains(path) && message.contains("format 7"), "{message}");
+}
+
+#[tokio::test]
+async fn a_gap_in_the_log_is_refused() {
+    let world = synced().await;
+    world.delete("log/000000000/000000000001.prepared").await;
+    let message = refused(&world).await;
+    assert!(message.contains("entry 1 of the log is missing"), "{message}");
+}
+
+#[tokio::test]
+async fn an_entry_above_a_lost_commit_is_refused() {
+    let world = World::new().await;
+    world.listing.put("a", "x");
+    world.run().await.receipt();
+    world.listing.put("a", "y");
+    world.hour();
+    world.run_that_dies(false).await;
+    world.delete("log/000000000/000000000001.committed").await;
+    world.destination().take_ledger();
+    let message = refused(&world).await;
+    assert!(message.contains("run 1, whose commit is not in the log"), "{message}");
+}
+
+#[tokio::test]
+async fn a_log_that_went_back_in_time_during_a_run_is_refused() {
+    let world = synced().await;
+    world.listing.put("a", "y");
+    let (host, id) = (world.host(), &world.connection);
+    let ReadOutcome::Read(read) = world.engine.read(&host, id).await.unwrap() else {
+        panic!("a row changed")
+    };
+    world.delete("log/000000000/000000000002.prepared").await;
+    let failure = world.engine.compute(&host, id, &read).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Corrupt);
+}
+
+#[tokio::test]
+async fn a_damaged_page_is_refused() {
+    let world = synced().await;
+    world.listing.put("a", "y");
+    let (host, id) = (world.host(), &world.connection);
+    let ReadOutcome::Read(read) = world.engine.read(&host, id).await.unwrap() else {
+        panic!("a row changed")
+    };
+    let pages = world.paths_with("pages/run-3/").await;
+    world
+        .tamper(&pages[0], |mut content| {
+            let middle = 60;
+            content[middle] ^= 1;
+            content
+        })
+        .await;
+    let failure = world.engine.compute(&host, id, &read).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Corrupt);
+    assert!(failure.message.contains(&pages[0]), "{}", failure.message);
+}
+
+#[tokio::test]
+async fn a_missing_page_is_never_an_empty_one() {
+    let world = synced().await;
+    world.listing.put("a", "y");
+    let (host, id) = (world.host(), &world.connection);
+    let ReadOutcome::Read(read) = world.engine.read(&host, id).await.unwrap() else {
+        panic!("a row changed")
+    };
+    for page in world.paths_with("pages/run-3/").await {
+        world.delete(&page).await;
+    }
+    let failure = world.engine.compute(&host, id, &read).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Corrupt);
+    assert!(failure.message.contains("is missing"), "{}", failure.message);
+}
+
+#[tokio::test]
+async fn a_missing_snapshot_is_never_an_empty_one() {
+    let world = synced().await;
+    for file in world.paths_with("snapshots/").await {
+        world.delete(&file).await;
+    }
+    world.listing.put("a", "y");
+    let message = refused(&world).await;
+    assert!(message.contains("is missing"), "{message}");
+}

@@ -1,0 +1,12 @@
+//! The whole protocol over ports that a test scripts: source, destination, host, clock and store.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where its world is not as arranged")]
+
+mod crashes;
+mod damage;
+mod edits;
+mod everyday;
+mod fences;
+mod refusals;
+mod store_faults;
+mod support;

@@ -1,0 +1,124 @@
+//! Records that the destination does not take.
+
+use tidemark_engine::run::{ExceptionKind, exceptions};
+use tidemark_model::{
+    failure::{FailureClass, FailureKind},
+    receipt::Outcome,
+};
+
+use crate::support::World;
+
+async fn world(extra: &str) -> World {
+    let world = World::with_policy(extra).await;
+    let mut destination = world.destination();
+    destination.capabilities.batch_records = 8;
+    world.destinations.set(World::ADDRESS, destination);
+    for number in 0..20 {
+        world.listing.put(&format!("k{number:02}"), "x");
+    }
+    world
+}
+
+#[tokio::test]
+async fn a_refused_record_is_an_exception_until_it_is_taken() {
+    let world = world("retry_rejected = 3").await;
+    world.destination().state().refuses.insert("newsletter:k03".to_owned());
+    let receipt = world.run().await.receipt();
+    assert_eq!((receipt.outcome, receipt.exception_count), (Outcome::InStepExcept, 1));
+    assert_eq!((receipt.push.acknowledged, receipt.push.rejected), (19, 1));
+    let file = world.newest_commit().await.manifest.exceptions.unwrap();
+    let named = exceptions(&world.folder(), &file).await.unwrap();
+    assert_eq!((named[0].key.as_str(), named[0].kind), ("k03", ExceptionKind::Rejected));
+    assert_eq!((named[0].reason.as_str(), named[0].attempt_count), ("not wanted", 1));
+
+    // Not every run tries it again.
+    world.hour();
+    world.destination().take_ledger();
+    let receipt = world.run().await.receipt();
+    assert_eq!((receipt.outcome, receipt.exception_count), (Outcome::InStepExcept, 1));
+    assert_eq!(world.destination().take_ledger(), []);
+
+    // The third does.
+    world.hour();
+    let receipt = world.run().await.receipt();
+    assert_eq!((receipt.push.repeated, receipt.push.rejected), (1, 1));
+    let file = world.newest_commit().await.manifest.exceptions.unwrap();
+    let named = exceptions(&world.folder(), &file).await.unwrap();
+    assert_eq!((named[0].attempt_count, named[0].since.get()), (2, 1));
+
+    // So does a change of the row.
+    world.hour();
+    world.destination().state().refuses.clear();
+    world.listing.put("k03", "better");
+    let receipt = world.run().await.receipt();
+    assert_eq!((receipt.outcome, receipt.exception_count), (Outcome::InStep, 0));
+    assert_eq!(world.newest_commit().await.manifest.exceptions, None);
+    world.assert_in_step();
+}
+
+#[tokio::test]
+async fn the_removal_of_a_refused_record_ends_its_exception() {
+    let world = world("").await;
+    world.destination().state().refuses.insert("newsletter:k03".to_owned());
+    world.run().await.receipt();
+    world.hour();
+    world.destination().state().refuses.clear();
+    world.listing.archive("k03");
+    let receipt = world.run().await.receipt();
+    assert_eq!((receipt.outcome, receipt.push.removed), (Outcome::InStep, 1));
+    world.assert_in_step();
+}
+
+#[tokio::test]
+async fn a_batch_refused_as_a_whole_is_halved_until_the_refused_record_is_alone() {
+    let world = world("").await;
+    world.destination().state().refuses_whole.insert("newsletter:k05".to_owned());
+    let receipt = world.run().await.receipt();
+    assert_eq!((receipt.push.acknowledged, receipt.push.rejected), (19, 1));
+    let ledger = world.destination().take_ledger();
+    // 8, 4 + 4, 2 + 2, 1 + 1 for the first batch, and two that are taken at once.
+    assert_eq!(ledger.len(), 7 + 2);
+    assert_eq!(receipt.destination_cost.request_count, 9);
+    let mut expected = world.listing.records();
+    expected.remove("newsletter:k05");
+    assert_eq!(world.destination().records(), expected);
+}
+
+#[tokio::test]
+async fn a_refusal_of_an_id_that_was_not_sent_is_never_taken_for_an_acknowledgement() {
+    let world = world("").await;
+    world.destination().state().refuses.insert("newsletter:k05".to_owned());
+    world.destination().state().misnames = true;
+    let receipt = world.run().await.receipt();
+    assert_eq!((receipt.push.acknowledged, receipt.push.rejected), (19, 1));
+    let file = world.newest_commit().await.manifest.exceptions.unwrap();
+    let named = exceptions(&world.folder(), &file).await.unwrap();
+    assert_eq!(named[0].id, "newsletter:k05");
+}
+
+#[tokio::test]
+async fn too_many_refusals_fail_the_run() {
+    let world = world("").await;
+    for number in 0..6 {
+        world.destination().state().refuses.insert(format!("newsletter:k{number:02}"));
+    }
+    let failure = world.run().await.failure();
+    assert_eq!(failure.kind, FailureKind::Rejected);
+    assert_eq!(failure.class(), FailureClass::Destination);
+    assert!(failure.message.contains("not wanted"), "{}", failure.message);
+    assert_eq!(world.log_names().await, ["000000000001.prepared"]);
+    // Mended there, the next run makes it good.
+    world.destination().state().refuses.clear();
+    world.hour();
+    world.run().await.receipt();
+    world.assert_in_step();
+}
+
+#[tokio::test]
+async fn a_handful_of_refusals_is_never_too_many() {
+    let world = world("").await;
+    for number in 0..5 {
+        world.destination().state().refuses.insert(format!("newsletter:k{number:02}"));
+    }
+    assert_eq!(world.run().await.receipt().exception_count, 5);
+}

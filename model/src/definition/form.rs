@@ -1,0 +1,228 @@
+//! The forms of values: what each key may hold, and what to say if it holds something else.
+//!
+//! A refusal never repeats the value.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use url::Url;
+
+use super::section::{did_you_mean, list, nearest};
+use super::tree::Value;
+use crate::schedule::duration;
+use crate::secret::SecretRef;
+
+/// The longest time that anything may take to become visible or to take effect.
+pub(super) const MAX_SETTLE: Duration = Duration::from_hours(1);
+
+/// How long a request may be waited for.
+pub(super) const REQUEST_TIMEOUTS: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_hours(1);
+
+/// Why a value is not of the form that its key has.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// Goes on after the key: "is not …".
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+impl Refusal {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The value is of another type.
+    pub(super) fn expected(expected: &str, found: &Value) -> Self {
+        Self::new(format!("has to be {expected}, found {}", found.kind()))
+    }
+}
+
+/// Text without control characters, at most 200 bytes; may be empty.
+pub(super) fn text(value: &Value) -> Result<String, Refusal> {
+    let Value::Text(text) = value else { return Err(Refusal::expected("text", value)) };
+    if text.chars().any(char::is_control) {
+        Err(Refusal::new("holds a control character"))
+    } else if text.len() > 200 {
+        Err(Refusal::new("is longer than 200 bytes"))
+    } else {
+        Ok(text.clone())
+    }
+}
+
+/// Text that is not empty.
+pub(super) fn name(value: &Value) -> Result<String, Refusal> {
+    let name = text(value)?;
+    if name.is_empty() { Err(Refusal::new("is empty")) } else { Ok(name) }
+}
+
+/// Text that a type of its own checks; `expected` is for values of another type.
+pub(super) fn parsed<T>(expected: &str) -> impl FnOnce(&Value) -> Result<T, Refusal>
+where
+    T: FromStr<Err: fmt::Display>,
+{
+    move |value| match value {
+        Value::Text(text) => text.parse().map_err(|error: T::Err| Refusal::new(error.to_string())),
+        other => Err(Refusal::expected(expected, other)),
+    }
+}
+
+/// Text that becomes part of an address: letters, digits, `-` and `_`.
+pub(super) fn word(value: &Value) -> Result<String, Refusal> {
+    let text = text(value)?;
+    if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
+        Ok(text)
+    } else {
+        Err(Refusal::new("has to be made of letters, digits, `-` and `_`, at least one"))
+    }
+}
+
+/// A reference to a secret.
+pub(super) fn secret(value: &Value) -> Result<SecretRef, Refusal> {
+    let hint = "put the secret into a variable or a file of the worker, and write \
+                \"env:NAME\" or \"file:/path\" here";
+    let refused = match value {
+        Value::Text(text) => {
+            text.parse().map_err(|error| Refusal::new(format!("is refused: {error}")))
+        }
+        other => Err(Refusal::expected("text such as \"env:NAME\"", other)),
+    };
+    refused.map_err(|refusal: Refusal| refusal.hint(hint))
+}
+
+/// A duration between two bounds.
+pub(super) fn duration(
+    bounds: RangeInclusive<Duration>,
+) -> impl FnOnce(&Value) -> Result<Duration, Refusal> {
+    move |value| {
+        let duration = any_duration(value)?;
+        if bounds.contains(&duration) {
+            return Ok(duration);
+        }
+        let (from, to) = (duration::text(*bounds.start()), duration::text(*bounds.end()));
+        Err(Refusal::new(format!("has to be between {from} and {to}")))
+    }
+}
+
+pub(super) fn any_duration(value: &Value) -> Result<Duration, Refusal> {
+    match value {
+        Value::Text(text) => duration::parse(text)
+            .map_err(|_| Refusal::new("is not a duration").hint("use text such as '1h 30m'")),
+        other => Err(Refusal::expected("a duration", other).hint("use text such as '1h 30m'")),
+    }
+}
+
+/// A whole number between two bounds.
+pub(super) fn count(bounds: RangeInclusive<u32>) -> impl FnOnce(&Value) -> Result<u32, Refusal> {
+    move |value| {
+        let Value::Integer(integer) = value else {
+            return Err(Refusal::expected("a whole number", value));
+        };
+        let count = integer.and_then(|integer| u32::try_from(integer).ok());
+        count.filter(|count| bounds.contains(count)).ok_or_else(|| {
+            Refusal::new(format!("has to be between {} and {}", bounds.start(), bounds.end()))
+        })
+    }
+}
+
+/// A share, 0 to 1.
+pub(super) fn fraction(value: &Value) -> Result<f64, Refusal> {
+    let fraction = match value {
+        Value::Float(float) => *float,
+        // `0` and `1` are fractions as well.
+        Value::Integer(integer) => integer.and_then(|i| i32::try_from(i).ok()).map(f64::from),
+        other => return Err(Refusal::expected("a number between 0 and 1", other)),
+    };
+    fraction
+        .filter(|fraction| (0.0..=1.0).contains(fraction))
+        // `-0.0` is 0, and would be written as another text.
+        .map(f64::abs)
+        .ok_or_else(|| Refusal::new("has to be between 0 and 1"))
+}
+
+/// A number of bytes between two bounds, as text with a unit.
+pub(super) fn size(
+    bounds: RangeInclusive<ByteSize>,
+) -> impl FnOnce(&Value) -> Result<u64, Refusal> {
+    move |value| {
+        let hint = "use text such as '4 MiB'";
+        let Value::Text(text) = value else {
+            return Err(Refusal::expected("a size", value).hint(hint));
+        };
+        let size: ByteSize = text.parse().map_err(|_| Refusal::new("is not a size").hint(hint))?;
+        if bounds.contains(&size) {
+            return Ok(size.as_u64());
+        }
+        let (from, to) = (bounds.start().as_u64(), bounds.end().as_u64());
+        let (from, to) = (super::text::size(from), super::text::size(to));
+        Err(Refusal::new(format!("has to be between {from} and {to}")))
+    }
+}
+
+/// An address without anything that may be a secret.
+pub(super) fn address(value: &Value) -> Result<Url, Refusal> {
+    let Value::Text(text) = value else {
+        return Err(Refusal::expected("text such as \"https://host/path\"", value));
+    };
+    let url: Url = text.parse().map_err(|_| {
+        Refusal::new("is not an address").hint("use text such as \"https://host/path\"")
+    })?;
+    if !matches!(url.scheme(), "http" | "https") {
+        Err(Refusal::new("has to begin with http:// or https://"))
+    } else if !url.username().is_empty() || url.password().is_some() {
+        Err(Refusal::new("holds a user or a password, which is refused")
+            .hint("give the credential as a reference in `api_key`"))
+    } else if url.query().is_some() || url.fragment().is_some() {
+        Err(Refusal::new("holds `?` or `#`, which is refused")
+            .hint("an address ends with its path; give a credential as a reference in `api_key`"))
+    } else if url.as_str().len() > 500 {
+        Err(Refusal::new("is longer than 500 bytes"))
+    } else {
+        Ok(url)
+    }
+}
+
+/// One of some words.
+pub(super) fn one_of<T: Copy>(
+    words: &[(&'static str, T)],
+) -> impl Fn(&Value) -> Result<T, Refusal> {
+    move |value| {
+        let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
+        let expected = list(&names, "or");
+        let Value::Text(text) = value else { return Err(Refusal::expected(&expected, value)) };
+        match words.iter().find(|(name, _)| name == text) {
+            Some((_, meaning)) => Ok(*meaning),
+            None => Err(Refusal {
+                message: format!("has to be {expected}"),
+                hint: nearest(text, &names).map(did_you_mean),
+            }),
+        }
+    }
+}
+
+/// An array of values of one form, each at most once.
+pub(super) fn set<T: Ord>(
+    item: impl Fn(&Value) -> Result<T, Refusal>,
+) -> impl FnOnce(&Value) -> Result<BTreeSet<T>, Refusal> {
+    move |value| match value {
+        Value::Array(items) => {
+            let mut set = BTreeSet::new();
+            for node in items {
+                if !set.insert(item(&node.value)?) {
+                    return Err(Refusal::new("names something twice"));
+                }
+            }
+            Ok(set)
+        }
+        other => Err(Refusal::expected("an array", other)),
+    }
+}

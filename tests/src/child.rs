@@ -1,0 +1,146 @@
+//! The program as a child process: verbs that end, and workers that stay.
+
+use std::{
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+    sync::watch,
+};
+
+/// What a verb said.
+#[derive(Debug)]
+pub struct Answer {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Answer {
+    /// The data on stdout.
+    ///
+    /// # Panics
+    /// When it is no JSON.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error} in\n{}\n{}", self.stdout, self.stderr))
+    }
+
+    /// Insists on the exit code.
+    ///
+    /// # Panics
+    /// When it is another one.
+    #[must_use]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(
+            self.code, code,
+            "exit code\n--- stdout\n{}\n--- stderr\n{}",
+            self.stdout, self.stderr
+        );
+        self
+    }
+}
+
+pub(crate) async fn ask(mut command: Command) -> Answer {
+    let output = command
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("the program can be started");
+    Answer {
+        code: code(output.status),
+        stdout: String::from_utf8(output.stdout).expect("stdout is text"),
+        stderr: String::from_utf8(output.stderr).expect("stderr is text"),
+    }
+}
+
+fn code(status: ExitStatus) -> i32 {
+    status.code().unwrap_or(-1)
+}
+
+/// A worker process. It is killed when this value goes.
+#[derive(Debug)]
+pub struct Worker {
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+    grown: watch::Receiver<usize>,
+}
+
+impl Worker {
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the program can be started");
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let (told, grown) = watch::channel(0);
+        let kept = Arc::clone(&lines);
+        tokio::spawn(async move {
+            let mut reader = BufReader::new(stderr).lines();
+            while let Ok(Some(line)) = reader.next_line().await {
+                kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                told.send_modify(|count| *count += 1);
+            }
+        });
+        Self { child, lines, grown }
+    }
+
+    /// What it has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+    }
+
+    /// Waits until a line of its log holds a text.
+    ///
+    /// # Panics
+    /// When it ends before.
+    pub async fn logged(&mut self, text: &str) {
+        while !self.log().contains(text) {
+            assert!(
+                self.grown.changed().await.is_ok(),
+                "the worker ended before it logged {text:?}:\n{}",
+                self.log()
+            );
+        }
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
+    /// SIGKILL, at once.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("it runs");
+    }
+
+    /// SIGTERM, and its exit code and log.
+    pub async fn terminate(mut self) -> (i32, String) {
+        self.signal("TERM").await;
+        let status = self.child.wait().await.expect("it ends");
+        // The end of its log: the pipe is closed by now.
+        while self.grown.changed().await.is_ok() {}
+        (code(status), self.log())
+    }
+
+    /// Sends a signal by name.
+    pub async fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.pid().to_string()])
+            .status()
+            .await
+            .expect("kill is there");
+        assert!(status.success());
+    }
+}

@@ -1,0 +1,10 @@
+//! A stage for end-to-end tests: a real Temporal server, a simulator of both ends, a store of its
+//! own, and the program itself as child processes, called as an operator would call it.
+
+mod child;
+mod stage;
+mod temporal;
+
+pub use child::{Answer, Worker};
+pub use stage::{ID, LIST, MAILCHIMP_KEY, RECORD_KEY, Stage};
+

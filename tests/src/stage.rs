@@ -1,0 +1,213 @@
+//! A stage: everything that a story of one test needs, and nothing that another one sees.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use serde_json::Value;
+use temporalio_client::{Client, WorkflowHistory};
+use tempfile::TempDir;
+use tidemark_devserver::TemporalServer;
+use tidemark_simulator::{Seed, Simulator, World};
+use tokio::process::Command;
+
+use crate::{
+    child::{Answer, Worker, ask},
+    temporal,
+};
+
+/// The secrets of a stage: none of them may ever be seen anywhere but in requests.
+pub const MAILCHIMP_KEY: &str = "8d1c0ffee5ecret-us1";
+/// See [`MAILCHIMP_KEY`].
+pub const RECORD_KEY: &str = "r3c0rd-ap1-5ecret";
+/// The list of a stage.
+pub const LIST: &str = "a1b2c3";
+/// The connection of a stage.
+pub const ID: &str = "acme/newsletter";
+
+/// A Temporal server, a simulator, a store and a task queue.
+pub struct Stage {
+    program: &'static str,
+    temporal: Arc<TemporalServer>,
+    simulator: Simulator,
+    folder: TempDir,
+    task_queue: String,
+}
+
+impl Stage {
+    /// Sets the stage: one account with one list of `count` members, one record space.
+    ///
+    /// # Panics
+    /// When something cannot be started.
+    pub async fn new(program: &'static str, target: &Path, name: &str, count: u32) -> Self {
+        let temporal = temporal::server(target).await;
+        let simulator =
+            Simulator::start(([127, 0, 0, 1], 0).into()).await.expect("a port is free");
+        let world = simulator.world();
+        world.add_account(MAILCHIMP_KEY);
+        world.add_list(MAILCHIMP_KEY, LIST, "Newsletter").expect("a new list");
+        world.seed(LIST, &Seed::of(count)).expect("the list is there");
+        world.add_destination(RECORD_KEY);
+        let folder = TempDir::new().expect("a temporary folder");
+        let stage = Self {
+            program,
+            temporal,
+            simulator,
+            folder,
+            task_queue: format!("{name}-{}", std::process::id()),
+        };
+        stage.ask(["setup"]).await.expect(0);
+        stage
+    }
+
+    /// The simulated systems.
+    #[must_use]
+    pub fn world(&self) -> &World {
+        self.simulator.world()
+    }
+
+    /// The folder for the files of a test.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The Temporal server.
+    #[must_use]
+    pub fn temporal(&self) -> &TemporalServer {
+        &self.temporal
+    }
+
+    /// A client of the Temporal server.
+    pub async fn client(&self) -> Client {
+        temporal::client(&self.temporal).await
+    }
+
+    /// The history of a workflow's newest run.
+    pub async fn history(&self, workflow_id: &str) -> WorkflowHistory {
+        temporal::history(&self.client().await, workflow_id).await
+    }
+
+    /// A definition of the stage's connection; `extra` goes before `[connection.source]`.
+    #[must_use]
+    pub fn definition(&self, delete: &str) -> String {
+        let url = self.simulator.url();
+        format!(
+            r#"
+[[connection]]
+id    = "{ID}"
+every = "1h"
+
+[connection.source]
+kind     = "mailchimp"
+api_key  = "env:ACME_MAILCHIMP_KEY"
+list_id  = "{LIST}"
+base_url = "{url}"
+settle   = "0s"
+
+[connection.destination]
+kind    = "record-api"
+url     = "{url}/record"
+api_key = "env:RECORD_API_KEY"
+delete  = {delete}
+
+[connection.record]
+id        = "contact_id"
+firstname = "merge_fields.FNAME"
+lastname  = "merge_fields.LNAME"
+email     = "email_address"
+
+[connection.policy]
+deletions = "propagate"
+"#
+        )
+    }
+
+    /// Applies the stage's connection with a rule for deletions.
+    pub async fn apply(&self, delete: &str) {
+        let file = self.folder().join("connection.toml");
+        std::fs::write(&file, self.definition(delete)).expect("the folder can be written");
+        self.ask(["apply", file.to_str().expect("a plain path")]).await.expect(0);
+    }
+
+    /// Calls the program and waits for its end.
+    pub async fn ask<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Answer {
+        let mut command = self.command();
+        command.args(arguments);
+        ask(command).await
+    }
+
+    /// Starts a worker. Its spill folder and its log are its own.
+    #[must_use]
+    pub fn worker(&self, arguments: &[&str]) -> Worker {
+        let mut command = self.command();
+        command.arg("worker").args(arguments);
+        Worker::spawn(command)
+    }
+
+    /// The program with this stage's environment, and nothing of the shell's.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(self.program);
+        command
+            .env_clear()
+            .envs(std::env::vars_os().filter(|(name, _)| name == "PATH"))
+            .env("HOME", self.folder())
+            .env("NO_COLOR", "1")
+            .env("TEMPORAL_ADDRESS", format!("http://{}", self.temporal.address()))
+            .env("TEMPORAL_NAMESPACE", self.temporal.namespace())
+            .env("TIDEMARK_STORE", format!("file://{}/store", self.folder().display()))
+            .env("TIDEMARK_TASK_QUEUE", &self.task_queue)
+            .env("ACME_MAILCHIMP_KEY", MAILCHIMP_KEY)
+            .env("RECORD_API_KEY", RECORD_KEY);
+        command
+    }
+
+    /// What the destination should hold: the visible members, mapped.
+    #[must_use]
+    pub fn expected(&self) -> BTreeMap<String, Value> {
+        let mut expected = BTreeMap::new();
+        self.world()
+            .each_member(LIST, |member| {
+                let id = format!("newsletter:{}", member.contact_id());
+                let record = serde_json::json!({
+                    "id": id,
+                    "firstname": member.merge_field("FNAME"),
+                    "lastname": member.merge_field("LNAME"),
+                    "email": member.email(),
+                });
+                expected.insert(id, record);
+            })
+            .expect("the list is there");
+        expected
+    }
+
+    /// What the destination holds, without tombstones and without their field.
+    #[must_use]
+    pub fn held(&self) -> BTreeMap<String, Value> {
+        let mut held = self.world().live_records(RECORD_KEY, "deleted").expect("the space is there");
+        for record in held.values_mut() {
+            if let Some(record) = record.as_object_mut() {
+                record.remove("deleted");
+            }
+        }
+        held
+    }
+
+    /// Insists that both sides are equal.
+    ///
+    /// # Panics
+    /// When they are not.
+    pub fn assert_in_step(&self) {
+        let (expected, held) = (self.expected(), self.held());
+        let missing: Vec<_> = expected.keys().filter(|id| !held.contains_key(*id)).take(3).collect();
+        let extra: Vec<_> = held.keys().filter(|id| !expected.contains_key(*id)).take(3).collect();
+        assert!(
+            missing.is_empty() && extra.is_empty(),
+            "{} expected, {} held; missing {missing:?}, extra {extra:?}",
+            expected.len(),
+            held.len()
+        );
+        for (id, record) in &expected {
+            assert_eq!(held.get(id), Some(record));
+        }
+    }
+}

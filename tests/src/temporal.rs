@@ -1,0 +1,54 @@
+//! One Temporal server for all tests of a binary, and what a test reads from it.
+
+use std::{path::Path, sync::Arc};
+
+use temporalio_client::{
+    Client, ClientOptions, Connection, ConnectionOptions, UntypedWorkflow, WorkflowHistory,
+};
+use tidemark_devserver::TemporalServer;
+use tidemark_workflows::names::SEARCH_ATTRIBUTES;
+use tokio::sync::OnceCell;
+
+/// The server that all tests of a process share; each has a task queue and a store of its own.
+/// It ends with the process. `folder` is where its state is.
+///
+/// # Panics
+/// When no server can be found, built or started.
+pub(crate) async fn server(folder: &Path) -> Arc<TemporalServer> {
+    static SERVER: OnceCell<Arc<TemporalServer>> = OnceCell::const_new();
+    Arc::clone(SERVER.get_or_init(|| async { Arc::new(start(folder).await) }).await)
+}
+
+/// A server in a folder of its own that was empty before.
+async fn start(folder: &Path) -> TemporalServer {
+    let folder = folder.join("temporal");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).expect("the state of an earlier run can be removed");
+    }
+    let cli = tidemark_devserver::find(&|line| eprintln!("{line}")).await.expect("a Temporal CLI");
+    let attributes = SEARCH_ATTRIBUTES.map(|one| (one.name, one.kind.as_str()));
+    TemporalServer::options(cli)
+        .folder(folder)
+        .search_attributes(&attributes)
+        .start()
+        .await
+        .expect("a Temporal server")
+}
+
+/// A client of the server.
+pub(crate) async fn client(server: &TemporalServer) -> Client {
+    let address = format!("http://{}", server.address()).parse().expect("an address");
+    let connection = Connection::connect(ConnectionOptions::new(address).build())
+        .await
+        .expect("the server answers");
+    Client::new(connection, ClientOptions::new(server.namespace()).build()).expect("a client")
+}
+
+/// The history of a workflow run.
+pub(crate) async fn history(client: &Client, workflow_id: &str) -> WorkflowHistory {
+    client
+        .get_workflow_handle::<UntypedWorkflow>(workflow_id)
+        .fetch_history(Default::default())
+        .await
+        .expect("the run has a history")
+}

@@ -1,0 +1,149 @@
+//! What Temporal keeps of runs: small, without secrets and contact data, and replayable.
+
+use std::path::{Path, PathBuf};
+
+use temporalio_client::WorkflowHistory;
+use tidemark_simulator::RandomKind;
+use tidemark_tests::{ID, LIST, MAILCHIMP_KEY, RECORD_KEY, Stage};
+
+use crate::{TOMBSTONE, stage};
+
+/// The largest payload that may cross Temporal.
+const PAYLOAD_LIMIT: usize = 16 * 1024;
+
+/// Set to record the histories anew, from released workflow code.
+const RECORD: &str = "TIDEMARK_RECORD_HISTORIES";
+
+fn recorded() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/replay")
+}
+
+/// The workflow id of the newest run.
+async fn newest_run(stage: &Stage) -> String {
+    let runs = stage.ask(["runs", ID, "-o", "json"]).await.expect(0).json();
+    let run = runs.as_array().and_then(|runs| runs.first()).unwrap_or(&runs).clone();
+    run["workflow_id"].as_str().unwrap_or_else(|| panic!("no workflow id in {run}")).to_owned()
+}
+
+async fn history_json(stage: &Stage) -> Vec<u8> {
+    stage.history(&newest_run(stage).await).await.to_json().await.unwrap()
+}
+
+/// Every `data` of a payload, decoded.
+fn payloads(value: &serde_json::Value, found: &mut Vec<Vec<u8>>) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            if let (Some(data), true) =
+                (fields.get("data").and_then(|data| data.as_str()), fields.contains_key("metadata"))
+            {
+                found.push(base64(data));
+            }
+            fields.values().for_each(|value| payloads(value, found));
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|value| payloads(value, found)),
+        _ => {}
+    }
+}
+
+/// Standard alphabet, padded: what protobuf's JSON writes.
+fn base64(text: &str) -> Vec<u8> {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut bytes = Vec::new();
+    let (mut bits, mut count) = (0_u32, 0);
+    for digit in text.bytes().filter(|digit| *digit != b'=') {
+        let value = ALPHABET.iter().position(|known| *known == digit).expect("base64");
+        bits = bits << 6 | u32::try_from(value).unwrap();
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push(u8::try_from(bits >> count & 0xff).unwrap());
+        }
+    }
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payloads_are_small_and_carry_neither_secrets_nor_contacts() {
+    let stage = stage("payloads", 2_500).await;
+    stage.apply(TOMBSTONE).await;
+    let _worker = stage.worker(&[]);
+    let _ = stage.ask(["start", ID, "--wait"]).await.expect(0);
+    let mut histories = vec![history_json(&stage).await];
+    stage.world().mutate_random(LIST, RandomKind::Change, 40, 1).unwrap();
+    stage.world().mutate_random(LIST, RandomKind::Archive, 4, 2).unwrap();
+    let _ = stage.ask(["start", ID, "--wait"]).await.expect(0);
+    histories.push(history_json(&stage).await);
+    stage.world().revoke_key(MAILCHIMP_KEY);
+    let _ = stage.ask(["start", ID, "--wait"]).await.expect(1);
+    histories.push(history_json(&stage).await);
+
+    let mut emails = Vec::new();
+    stage.world().each_member(LIST, |member| emails.push(member.email().to_owned())).unwrap();
+    for history in histories {
+        let mut found = Vec::new();
+        payloads(&serde_json::from_slice(&history).unwrap(), &mut found);
+        assert!(found.len() >= 4, "a history has payloads, or this test sees nothing");
+        for payload in found.iter().chain([&history]) {
+            let text = String::from_utf8_lossy(payload);
+            assert!(!text.contains(MAILCHIMP_KEY) && !text.contains(RECORD_KEY));
+            assert!(!text.contains("example."), "an address in {text}");
+            assert!(emails.iter().all(|email| !text.contains(email.as_str())));
+        }
+        for payload in found {
+            assert!(payload.len() <= PAYLOAD_LIMIT, "{} bytes", payload.len());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unchanged_run_is_short() {
+    let stage = stage("short", 500).await;
+    stage.apply(TOMBSTONE).await;
+    let _worker = stage.worker(&[]);
+    let _ = stage.ask(["start", ID, "--wait"]).await.expect(0);
+    let _ = stage.ask(["start", ID, "--wait"]).await.expect(0);
+    let events = stage.history(&newest_run(&stage).await).await.into_events().await.unwrap();
+    assert!(events.len() <= 25, "{} events", events.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recorded_histories_replay() {
+    if std::env::var_os(RECORD).is_some() {
+        record().await;
+    }
+    let mut replayed = 0;
+    for entry in std::fs::read_dir(recorded()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let history = WorkflowHistory::from_json(&std::fs::read(&path).unwrap()).unwrap();
+        tidemark_activities::replay(history)
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        replayed += 1;
+    }
+    assert!(replayed >= 4, "only {replayed} histories were found");
+}
+
+/// Records a history of each way that a run goes.
+async fn record() {
+    let stage = stage("record", 1_200).await;
+    stage.apply(TOMBSTONE).await;
+    let _worker = stage.worker(&[]);
+    let keep = async |name: &str| {
+        std::fs::create_dir_all(recorded()).unwrap();
+        let path = recorded().join(format!("{name}.json"));
+        std::fs::write(path, history_json(&stage).await).unwrap();
+    };
+    let _ = stage.ask(["start", ID, "--wait"]).await.expect(0);
+    keep("first-sync").await;
+    let _ = stage.ask(["start", ID, "--wait"]).await.expect(0);
+    keep("unchanged").await;
+    stage.world().mutate_random(LIST, RandomKind::Change, 5, 1).unwrap();
+    let _ = stage.ask(["start", ID, "--wait"]).await.expect(0);
+    keep("changed").await;
+    stage.world().revoke_key(MAILCHIMP_KEY);
+    let _ = stage.ask(["start", ID, "--wait"]).await.expect(1);
+    keep("failed-user").await;
+}

@@ -1,0 +1,99 @@
+use super::*;
+
+/// A configuration out of the three layers, each given as its author writes it.
+fn load(
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+    file: &str,
+) -> Result<WorkerConfig, ConfigError> {
+    let command = WorkerFlags::augment_args(Command::new("worker"));
+    let matches = command.try_get_matches_from(["worker"].iter().chain(arguments)).unwrap();
+    let flags = WorkerFlags::from_arg_matches(&matches).unwrap();
+    let file = File::parse(PathBuf::from("worker.toml"), file)?;
+    let variable = |name: &str| {
+        variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+    };
+    Layers { flags: &flags, variable: &variable, file }.config()
+}
+
+fn refused(arguments: &[&str], variables: &[(&str, &str)], file: &str) -> String {
+    load(arguments, variables, file).unwrap_err().to_string()
+}
+
+const STORE: &str = "store = 'file:///state'";
+
+#[test]
+fn each_layer_wins_over_the_next() {
+    let queue = |arguments: &[&str], variables: &[(&str, &str)], file: &str| {
+        load(arguments, variables, &format!("{STORE}\n{file}")).unwrap().task_queue
+    };
+    let flag: &[&str] = &["--task-queue", "from-flag"];
+    let variable: &[(&str, &str)] = &[("TIDEMARK_TASK_QUEUE", "from-variable")];
+    let file = "task_queue = 'from-file'";
+
+    assert_eq!(queue(&[], &[], ""), "tidemark");
+    assert_eq!(queue(&[], &[], file), "from-file");
+    assert_eq!(queue(&[], variable, file), "from-variable");
+    assert_eq!(queue(flag, variable, file), "from-flag");
+}
+
+#[test]
+fn only_the_store_must_be_said() {
+    let config = load(&[], &[("TIDEMARK_STORE", "s3://bucket/prefix")], "").unwrap();
+    assert_eq!(config.store, "s3://bucket/prefix");
+    assert_eq!(config.max_activities, 16);
+    assert_eq!(config.memory_budget, ByteSize::mib(128));
+    assert_eq!(config.grace_period, Duration::from_secs(30));
+    assert_eq!(config.heartbeat, HeartbeatTimes::default());
+    assert_eq!(config.fence, FenceTimes::default());
+    assert_eq!(config.projection(), ProjectionSettings::default());
+    assert_eq!(config.ops_address, None);
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_place() {
+    let messages = [
+        refused(&[], &[], ""),
+        refused(&["--grace-period", "soon"], &[], STORE),
+        refused(&[], &[("TIDEMARK_MEMORY_BUDGET", "much")], STORE),
+        refused(&[], &[], &format!("{STORE}\nmax_activities = 0")),
+        refused(&[], &[], &format!("{STORE}\nmax_activities = true")),
+        refused(&[], &[], &format!("{STORE}\nops_address = 'here'")),
+        refused(&[], &[], &format!("{STORE}\ngrace_periode = '1s'")),
+        refused(&[], &[], &format!("{STORE}\ncolour = 'blue'")),
+        refused(&[], &[], &format!("{STORE}\nlog_format = 'xml'")),
+        refused(&[], &[], "store = "),
+        refused(&["--heartbeat-patience", "20s"], &[], STORE),
+        refused(&["--heartbeat-interval", "15s"], &[], STORE),
+    ];
+    insta::assert_snapshot!(messages.join("\n"));
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("worker.toml");
+    let flags = WorkerFlags { config: Some(path.clone()), ..WorkerFlags::default() };
+
+    let error = WorkerConfig::load(&flags, &|_| None).unwrap_err();
+
+    assert_eq!(error.to_string(), format!("{} cannot be read", path.display()));
+}
+
+#[test]
+fn the_variable_names_the_file_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("worker.toml");
+    std::fs::write(&path, STORE).unwrap();
+    let variable = |name: &str| (name == CONFIG_VARIABLE).then(|| path.display().to_string());
+
+    let config = WorkerConfig::load(&WorkerFlags::default(), &variable).unwrap();
+
+    assert_eq!(config.store, "file:///state");
+}
+
+#[test]
+fn the_flags_explain_themselves() {
+    let mut command = WorkerFlags::augment_args(Command::new("worker")).term_width(100);
+    insta::assert_snapshot!(command.render_long_help());
+}

@@ -1,0 +1,238 @@
+//! Connect, check, register, run, drain.
+
+use std::{
+    future::Future,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use temporalio_client::{Client, NamespacedClient as _};
+use temporalio_sdk::{
+    Runtime, Worker, WorkerOptions,
+    runtime::{
+        RuntimeOptions,
+        worker_tuner::{FixedSizeSlotSupplier, TunerHolder, WorkerTuner},
+    },
+};
+use tidemark_activities::{
+    COMPARISONS_AT_ONCE, Publisher, SyncActivities, connect, schedule::ScheduleClient, setup,
+};
+use tidemark_connectors::{HttpConnectors, ProcessSecrets};
+use tidemark_engine::{
+    definitions,
+    diff::MemoryBudget,
+    port::Connectors,
+    run::{Engine, Settings},
+    store::Store,
+};
+use tidemark_workflows::sync::SyncConnection;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::{config::WorkerConfig, ops, telemetry};
+
+/// The SDK's worker keeps about 0.4 KB of each activity for good, so it is made anew after so many.
+const ACTIVITIES_PER_WORKER: u64 = 100_000;
+/// Workflow tasks at once. They take milliseconds.
+const WORKFLOW_SLOTS: usize = 100;
+
+/// The grace period is over, and steps are still at work. Whoever sees this ends the process at
+/// once: other workers go on from the last durable page or batch of each.
+#[derive(Debug, thiserror::Error)]
+#[error("steps were still at work {0:?} after the worker was asked to stop")]
+pub struct GraceExceeded(pub Duration);
+
+/// Runs a worker against the Temporal that the environment names, until `shutdown`. The process's
+/// TLS provider must have been installed. Secrets in variables are those of this moment.
+///
+/// # Errors
+/// Whatever keeps it from starting, with the next command; [`GraceExceeded`].
+pub async fn run(config: WorkerConfig, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let connectors = Arc::new(HttpConnectors::new(ProcessSecrets::capture())?);
+    let client = match connect::connect().await {
+        Ok(client) => client,
+        Err(error) => bail!("{error} ({})", error.hint()),
+    };
+    run_with(config, client, connectors, shutdown).await
+}
+
+/// Runs a worker over a client that is connected already, until `shutdown`.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(
+    config: WorkerConfig,
+    client: Client,
+    connectors: Arc<dyn Connectors>,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let store = open_store(&config, &client).await?;
+    let draining = CancellationToken::new();
+    let _ops = serve_ops(&config, &draining).await?;
+    let runtime = Runtime::from_current_tokio(RuntimeOptions::default())
+        .context("the SDK's runtime cannot be set up")?;
+    let bench = Bench { config, client, connectors, store, draining };
+
+    tracing::info!(
+        namespace = bench.client.namespace(),
+        task_queue = bench.config.task_queue,
+        store = bench.store.url(),
+        max_activities = bench.config.max_activities,
+        "worker starts"
+    );
+    let mut shutdown = pin!(shutdown);
+    while bench.shift(&runtime, shutdown.as_mut()).await? == Shift::Over {
+        tracing::info!("the SDK's worker is made anew");
+    }
+    tracing::info!("worker ends, nothing is left behind");
+    Ok(())
+}
+
+/// Opens the store, and refuses one that belongs to another namespace or cluster.
+async fn open_store(config: &WorkerConfig, client: &Client) -> anyhow::Result<Store> {
+    const SETUP: &str = "run `tidemark setup`, or set TIDEMARK_STORE to the right store";
+    let store = Store::open(&config.store).context("the store cannot be opened")?;
+    let claim = definitions::verify(&store, &client.namespace()).await.context(SETUP)?;
+    let cluster = setup::cluster_id(client).await?;
+    if claim.identity.cluster != cluster {
+        bail!(
+            "the store at {} belongs to the Temporal cluster {}, and this is {cluster}: {SETUP}",
+            store.url(),
+            claim.identity.cluster,
+        );
+    }
+    let missing = setup::missing_search_attributes(client).await?;
+    if !missing.is_empty() {
+        bail!(
+            "the namespace {} lacks the search attributes {}: run `tidemark setup`",
+            client.namespace(),
+            missing.join(", ")
+        );
+    }
+    Ok(store)
+}
+
+async fn serve_ops(
+    config: &WorkerConfig,
+    draining: &CancellationToken,
+) -> anyhow::Result<DropGuard> {
+    let done = CancellationToken::new();
+    if let Some(address) = config.ops_address {
+        let ops = ops::Ops { draining: draining.clone(), metrics: telemetry::metrics()? };
+        ops::serve(address, ops, done.clone()).await?;
+    }
+    Ok(done.drop_guard())
+}
+
+/// What every worker of the SDK is made from.
+struct Bench {
+    config: WorkerConfig,
+    client: Client,
+    connectors: Arc<dyn Connectors>,
+    store: Store,
+    /// Cancelled when the process is asked to stop.
+    draining: CancellationToken,
+}
+
+/// Why a worker of the SDK ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shift {
+    /// It has done its number of activities.
+    Over,
+    /// The process is asked to stop.
+    Closing,
+}
+
+impl Bench {
+    /// One worker of the SDK, from its start until it has ended in good order.
+    async fn shift(
+        &self,
+        runtime: &Runtime,
+        mut shutdown: std::pin::Pin<&mut impl Future<Output = ()>>,
+    ) -> anyhow::Result<Shift> {
+        let draining = self.draining.child_token();
+        let count = Arc::new(AtomicU64::new(0));
+        let mut worker = self.worker(runtime, draining.clone(), Arc::clone(&count))?;
+        let stop_polling = worker.shutdown_handle();
+        let mut running = pin!(worker.run());
+        let reason = tokio::select! {
+            ended = &mut running => {
+                ended.context("the SDK's worker ended by itself")?;
+                bail!("the SDK's worker ended without being asked");
+            }
+            () = shutdown.as_mut() => Shift::Closing,
+            () = counted(&count, ACTIVITIES_PER_WORKER) => Shift::Over,
+        };
+        // First the flag, then the polls: a step that begins between the two ends at once.
+        match reason {
+            Shift::Closing => self.draining.cancel(),
+            Shift::Over => draining.cancel(),
+        }
+        stop_polling();
+        let deadline = Instant::now() + self.config.grace_period;
+        match reason {
+            Shift::Closing => tokio::time::timeout_at(deadline, running)
+                .await
+                .map_err(|_| GraceExceeded(self.config.grace_period))?,
+            // Nobody waits for the process to end: a step may take its time.
+            Shift::Over => running.await,
+        }
+        .context("the SDK's worker did not end well")?;
+        Ok(reason)
+    }
+
+    fn worker(
+        &self,
+        runtime: &Runtime,
+        draining: CancellationToken,
+        count: Arc<AtomicU64>,
+    ) -> anyhow::Result<Worker> {
+        let publisher = Publisher::new(
+            ScheduleClient::new(&self.client),
+            self.store.clone(),
+            self.config.projection(),
+        );
+        let engine = Engine::new(self.store.clone(), Arc::clone(&self.connectors), self.settings());
+        let activities =
+            SyncActivities::new(engine, publisher, self.config.heartbeat, draining, count);
+        let tuner = TunerHolder::builder()
+            .workflow_task_slot_supplier(FixedSizeSlotSupplier::new(WORKFLOW_SLOTS))
+            .activity_task_slot_supplier(FixedSizeSlotSupplier::new(self.config.max_activities))
+            // Neither is used; each must have one.
+            .local_activity_task_slot_supplier(FixedSizeSlotSupplier::new(1))
+            .nexus_task_slot_supplier(FixedSizeSlotSupplier::new(1))
+            .build();
+        let options = WorkerOptions::new(&self.config.task_queue)
+            .tuner(WorkerTuner::from(tuner))
+            .register_workflow::<SyncConnection>()
+            .context("the workflow cannot be registered")?
+            .register_activities(activities)
+            .build();
+        Worker::new(runtime, self.client.clone(), options)
+            .context("the SDK's worker cannot be made")
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            memory_budget: MemoryBudget(
+                self.config.memory_budget.0 / u64::from(COMPARISONS_AT_ONCE),
+            ),
+            spill_folder: self.config.spill_folder.clone(),
+            fence: self.config.fence,
+            ..Settings::default()
+        }
+    }
+}
+
+/// Resolves when so many activities have begun.
+async fn counted(count: &AtomicU64, limit: u64) {
+    const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+    while count.load(Ordering::Relaxed) < limit {
+        tokio::time::sleep(LOOK_INTERVAL).await;
+    }
+}

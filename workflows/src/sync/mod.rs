@@ -1,0 +1,12 @@
+//! One run of one connection: read, compute, push, commit.
+
+mod details;
+mod options;
+mod step;
+mod workflow;
+
+pub use step::{
+    CommitStep, ComputeStep, EndStep, HeartbeatDetails, PushStep, ReadStep, StepFailure,
+    SyncActivities, contract,
+};
+pub use workflow::{FailedRun, SyncConnection};

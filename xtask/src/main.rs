@@ -1,0 +1,56 @@
+//! Development tasks: `cargo xtask test`, `cargo xtask bench`.
+//!
+//! Every task is a subcommand with a module of its own.
+
+mod bench;
+mod cargo;
+mod prerequisite;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Development tasks of Tidemark.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Format, lints, docs and all tests; gets what the tests need by itself
+    Test(test::Options),
+    /// The same as `test` with CI=true: what is missing fails instead of being skipped
+    Ci,
+    /// Measures what Tidemark costs; `-- --help` lists what can be measured
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().task {
+        Task::Test(options) => test::run(&options, is_ci()),
+        Task::Bench(options) => return bench::run(&options).unwrap_or_else(failed),
+        Task::Ci => test::run(&test::Options::default(), true),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether a machine for continuous integration runs this; they all set `CI`.
+fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|ci| !matches!(ci.as_str(), "" | "0" | "false"))
+}
+
+/// One line to the person or machine that waits.
+#[expect(clippy::print_stderr, reason = "a development tool talks to its terminal")]
+fn say(line: &str) {
+    eprintln!("{line}");
+}

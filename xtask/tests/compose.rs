@@ -1,0 +1,181 @@
+//! docker-compose.yml, as Compose itself reads it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use super::root;
+
+/// The verbs of `tidemark` that containers run. That each command line parses is tested with the
+/// program itself.
+const VERBS: &[&str] = &["worker", "setup", "simulator", "list"];
+
+/// `docker-compose` or `docker compose`; none if the machine has neither and that is no failure.
+fn compose() -> Option<Command> {
+    let succeeds = |program: &str, arguments: &[&str]| {
+        Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+    };
+    let mut command = if succeeds("docker-compose", &["version"]) {
+        Command::new("docker-compose")
+    } else if succeeds("docker", &["compose", "version"]) {
+        let mut command = Command::new("docker");
+        command.arg("compose");
+        command
+    } else {
+        let ci = std::env::var("CI").is_ok_and(|ci| !matches!(ci.as_str(), "" | "0" | "false"));
+        assert!(!ci, "docker-compose is not there, and in CI it must be");
+        eprintln!("skipped: docker-compose is not there");
+        return None;
+    };
+    // An `.env` beside the file, or the shell, would answer for the person who starts it. The file
+    // that is named instead has comments only.
+    command.current_dir(root()).env_clear().envs(
+        ["PATH", "HOME"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))),
+    );
+    command.args(["--env-file", "deploy/worker.env"]);
+    Some(command)
+}
+
+fn config(environment: &[(&str, &str)], arguments: &[&str]) -> Option<Output> {
+    let mut command = compose()?;
+    command.args(arguments).arg("config").envs(environment.iter().copied());
+    Some(command.output().unwrap())
+}
+
+/// All services of all profiles.
+fn services() -> Option<serde_json::Map<String, Value>> {
+    let output =
+        config(&[("POSTGRES_PASSWORD", "sesame")], &["--profile", "demo", "--profile", "cli"])?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let config: Value = serde_saphyr::from_str(&String::from_utf8(output.stdout).unwrap()).unwrap();
+    Some(config.get("services").and_then(Value::as_object).expect("there are services").clone())
+}
+
+fn words(service: &Value, key: &str) -> Vec<String> {
+    let list = service.get(key).and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Whether the image is built from this repository.
+fn is_ours(service: &Value) -> bool {
+    service.get("build").is_some()
+}
+
+#[test]
+fn refuses_to_start_without_a_password() {
+    for environment in [&[][..], &[("POSTGRES_PASSWORD", "")]] {
+        let Some(output) = config(environment, &[]) else { return };
+        assert!(!output.status.success());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.contains("set POSTGRES_PASSWORD in the environment"), "{stderr}");
+    }
+}
+
+#[test]
+fn has_no_password_of_its_own() {
+    let Some(services) = services() else { return };
+    for (name, service) in &services {
+        let environment = service.get("environment").and_then(Value::as_object);
+        for (variable, value) in environment.into_iter().flatten() {
+            let secret = ["PASSWORD", "PWD", "SECRET", "ACCESS_KEY"];
+            if secret.iter().any(|word| variable.contains(word)) {
+                let value = value.as_str().unwrap_or_default();
+                assert!(["sesame", ""].contains(&value), "{name}: {variable} is written down");
+            }
+        }
+    }
+}
+
+#[test]
+fn runs_known_verbs() {
+    let Some(services) = services() else { return };
+    let ours: Vec<_> = services.iter().filter(|(_, service)| is_ours(service)).collect();
+    assert_eq!(ours.len(), 4, "cli, setup, simulator, worker");
+    for (name, service) in ours {
+        let command = words(service, "command");
+        let verb = command.first().unwrap_or_else(|| panic!("{name} has no command"));
+        assert!(VERBS.contains(&verb.as_str()), "{name} runs `tidemark {verb}`");
+        assert_eq!(service.get("entrypoint"), None, "{name} runs the image's own program");
+    }
+}
+
+#[test]
+fn gives_no_rights_that_are_not_needed() {
+    let Some(services) = services() else { return };
+    for (name, service) in &services {
+        assert_eq!(words(service, "cap_drop"), ["ALL"], "{name}");
+        assert_eq!(words(service, "cap_add"), [""; 0], "{name}");
+        assert_eq!(words(service, "security_opt"), ["no-new-privileges:true"], "{name}");
+        assert_eq!(service.get("privileged"), None, "{name}");
+        if is_ours(service) {
+            assert_eq!(service.get("read_only"), Some(&Value::Bool(true)), "{name}");
+        }
+    }
+}
+
+/// What starts after what; a service that others wait for to be healthy must say when it is.
+#[test]
+fn starts_in_order() {
+    let Some(services) = services() else { return };
+    let condition = |service: &str, needs: &str| {
+        let pointer = format!("/depends_on/{needs}/condition");
+        services.get(service)?.pointer(&pointer)?.as_str().map(str::to_owned)
+    };
+    for (service, needs, expected) in [
+        ("temporal-schema", "postgres", "service_healthy"),
+        ("temporal", "temporal-schema", "service_completed_successfully"),
+        ("temporal-namespace", "temporal", "service_healthy"),
+        ("setup", "temporal-namespace", "service_completed_successfully"),
+        ("worker", "setup", "service_completed_successfully"),
+    ] {
+        assert_eq!(condition(service, needs).as_deref(), Some(expected), "{service} after {needs}");
+    }
+    for name in ["postgres", "temporal", "worker", "simulator"] {
+        assert!(services.get(name).unwrap().get("healthcheck").is_some(), "{name}");
+    }
+}
+
+/// The demo's service is not started by a plain `up`.
+#[test]
+fn demo_is_a_profile() {
+    let Some(services) = services() else { return };
+    assert_eq!(words(services.get("simulator").unwrap(), "profiles"), ["demo"]);
+    assert_eq!(words(services.get("worker").unwrap(), "profiles"), [""; 0]);
+}
+
+/// The worker's health check, run as the container would, against an answer of ours.
+#[test]
+fn health_check_reads_the_status() {
+    let Some(services) = services() else { return };
+    let test = words(services.get("worker").unwrap().get("healthcheck").unwrap(), "test");
+    let [kind, shell, flag, script] = test.as_slice() else { panic!("{test:?}") };
+    assert_eq!([kind, shell, flag], ["CMD", "bash", "-c"]);
+    // Compose writes `$$` for a dollar sign that is not its own.
+    let script = script.replace("$$", "$");
+    assert!(script.contains("/8610"), "{script}");
+    let succeeds = |port: u16| {
+        let script = script.replace("/8610", &format!("/{port}"));
+        Command::new("bash").args(["-c", &script]).output().unwrap().status.success()
+    };
+
+    for (status, expected) in [("200 OK", true), ("503 Service Unavailable", false)] {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = String::new();
+            BufReader::new(stream.try_clone().unwrap()).read_line(&mut request).unwrap();
+            stream.write_all(format!("HTTP/1.0 {status}\r\n\r\n").as_bytes()).unwrap();
+            request
+        });
+        assert_eq!(succeeds(port), expected, "{status}");
+        assert_eq!(server.join().unwrap(), "GET /healthz HTTP/1.0\r\n");
+    }
+
+    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = closed.local_addr().unwrap().port();
+    drop(closed);
+    assert!(!succeeds(port), "nobody listens");
+}
