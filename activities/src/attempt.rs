@@ -84,8 +84,14 @@ impl Attempt {
     /// # Errors
     /// It does not count, or there is no answer.
     pub(crate) async fn confirm(&self) -> Result<(), Failure> {
-        self.heart.once().await;
-        self.host.check_stop()
+        if self.heart.once().await {
+            return self.host.check_stop();
+        }
+        Err(Failure::new(
+            FailureKind::Transient,
+            Side::Platform,
+            "temporal did not answer, so it is not known whether this attempt still counts",
+        ))
     }
 
     /// Runs the step to its end, and says it in Temporal's words.

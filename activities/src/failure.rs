@@ -15,6 +15,11 @@ const LAST_DELAY: Duration = Duration::from_secs(60);
 /// As soon as possible: to Temporal, a delay of 0 is none at all, and a failure for good.
 const AT_ONCE: Duration = Duration::from_millis(1);
 
+/// The most bytes of a text, and the most causes. The failure is in the history twice, in words
+/// and as details.
+const TEXT_BYTES: usize = 1_000;
+const CAUSES: usize = 4;
+
 /// What becomes of a step that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -54,6 +59,7 @@ fn backoff(failure_count: u32, jitter: f64) -> Duration {
 /// The failure as an activity returns it.
 #[must_use]
 pub fn to_temporal(failure: Failure, verdict: Verdict, attempt: u32) -> ActivityError {
+    let failure = bounded(failure);
     let delay = match verdict {
         Verdict::Cancelled => return ActivityError::cancelled(),
         Verdict::Retry { delay } => Some(delay),
@@ -67,6 +73,16 @@ pub fn to_temporal(failure: Failure, verdict: Verdict, attempt: u32) -> Activity
         .details(StepFailure { failure, attempt })
         .build();
     ActivityError::application(application)
+}
+
+/// The failure with texts that fit a history: whoever wrote them may have quoted an answer.
+fn bounded(mut failure: Failure) -> Failure {
+    let cut = |text: &mut String| text.truncate(text.floor_char_boundary(TEXT_BYTES));
+    cut(&mut failure.message);
+    failure.hint.iter_mut().for_each(cut);
+    failure.causes.truncate(CAUSES);
+    failure.causes.iter_mut().for_each(cut);
+    failure
 }
 
 /// What, why, who, and the next step, in one line: the Web UI shows it while a step is retried.
@@ -170,6 +186,18 @@ mod tests {
         let failure = Failure::new(FailureKind::RateLimited, Side::Source, "slow down")
             .retry_after(Duration::ZERO);
         assert_eq!(verdict(&failure, 0, 0.0), Verdict::Retry { delay: AT_ONCE });
+    }
+
+    #[test]
+    fn a_failure_stays_small_whatever_it_quotes() {
+        let quoted = "ä".repeat(100_000);
+        let failure = Failure {
+            causes: vec![quoted.clone(); 100],
+            ..Failure::new(FailureKind::Transient, Side::Source, &quoted).hint(&quoted)
+        };
+        let failure = bounded(failure);
+        let size = serde_json::to_vec(&failure).unwrap().len() + text(&failure).len();
+        assert!(size < 16 * 1024, "{size} bytes");
     }
 
     #[test]

@@ -12,9 +12,9 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
 use temporalio_client::{
-    Connection,
+    Connection, RetryOptions,
+    request_extensions::RetryConfigForCall,
     tonic::{Code, IntoRequest as _},
 };
 use temporalio_common::protos::temporal::api::{
@@ -24,9 +24,12 @@ use temporalio_sdk::activities::ActivityContext;
 use tidemark_engine::port::Stop;
 use tidemark_model::progress::Progress;
 use tidemark_workflows::sync::HeartbeatDetails;
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 
-use crate::payload::json;
+use crate::{
+    payload::json,
+    permission::{Moment, Permission},
+};
 
 /// When an attempt gives signs of life, and when it must stop for want of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,34 +47,12 @@ impl Default for HeartbeatTimes {
     }
 }
 
-/// An instant on both clocks: the monotonic one stands still while a machine sleeps, the wall
-/// clock can be set back. The older age counts.
-#[derive(Clone, Copy, Debug)]
-struct Moment {
-    monotonic: Instant,
-    wall: Timestamp,
-}
-
-impl Moment {
-    fn now() -> Self {
-        Self { monotonic: Instant::now(), wall: Timestamp::now() }
-    }
-
-    fn age(&self) -> Duration {
-        let wall = Duration::try_from(Timestamp::now().duration_since(self.wall));
-        self.monotonic.elapsed().max(wall.unwrap_or_default())
-    }
-}
-
 /// The heart of one attempt.
 pub(crate) struct Heart {
     connection: Connection,
     context: ActivityContext,
     times: HeartbeatTimes,
-    /// What the server said; the first word stands.
-    stop: watch::Sender<Option<Stop>>,
-    /// The start of the last heartbeat that was answered.
-    answered: Mutex<Moment>,
+    permission: Permission,
     details: Mutex<Option<Progress>>,
     failure_count: AtomicU32,
 }
@@ -83,8 +64,7 @@ impl Heart {
         Arc::new(Self {
             connection: context.client().connection().clone(),
             times,
-            stop: watch::Sender::new(None),
-            answered: Mutex::new(Moment::now()),
+            permission: Permission::new(times.patience),
             details: Mutex::new(None),
             failure_count: AtomicU32::new(earlier.map_or(0, |details| details.failure_count)),
             context,
@@ -111,26 +91,9 @@ impl Heart {
         self.details.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether the server wants the attempt to end, or has not been heard of for too long.
-    pub(crate) fn stop(&self) -> Option<Stop> {
-        let said = *self.stop.borrow();
-        match said {
-            None if self.answered().age() > self.times.patience => Some(Stop::Superseded),
-            said => said,
-        }
-    }
-
-    /// Resolves when [`stop`](Self::stop) has something to say.
-    pub(crate) async fn stopped(&self) {
-        let mut said = self.stop.subscribe();
-        while self.stop().is_none() {
-            let due = self.answered().monotonic + self.times.patience;
-            // An error would mean that the sender is gone, and this value holds it.
-            tokio::select! {
-                _ = said.changed() => {}
-                () = tokio::time::sleep_until(due + Duration::from_millis(1)) => {}
-            }
-        }
+    /// Whether the attempt may go on.
+    pub(crate) fn permission(&self) -> &Permission {
+        &self.permission
     }
 
     /// Beats until the attempt is over or the server has said its word.
@@ -138,17 +101,19 @@ impl Heart {
         loop {
             let next = Instant::now() + self.times.interval;
             tokio::select! {
-                () = tokio::time::sleep_until(next) => self.once().await,
+                () = tokio::time::sleep_until(next) => {
+                    self.once().await;
+                }
                 () = self.context.cancelled() => {
                     self.once().await;
                     // The SDK gives no reason. If the server does not ask for an end, it is the
                     // SDK itself that gave the attempt up.
-                    if self.stop.borrow().is_none() {
-                        self.say(Stop::Superseded);
+                    if self.permission.withdrawn().is_none() {
+                        self.permission.withdraw(Stop::Superseded);
                     }
                 }
             }
-            if *self.stop.borrow() == Some(Stop::Superseded) {
+            if self.permission.withdrawn() == Some(Stop::Superseded) {
                 return;
             }
             if self.context.is_cancelled() {
@@ -158,8 +123,8 @@ impl Heart {
         }
     }
 
-    /// One heartbeat, and what the answer means.
-    pub(crate) async fn once(&self) {
+    /// One heartbeat, and what the answer means; whether there was one.
+    pub(crate) async fn once(&self) -> bool {
         let started = Moment::now();
         let details =
             HeartbeatDetails { progress: self.told(), failure_count: self.failure_count() };
@@ -175,37 +140,28 @@ impl Heart {
             ..RecordActivityTaskHeartbeatRequest::default()
         }
         .into_request();
-        // An answer that comes later says nothing about now.
-        request.set_timeout(self.times.patience);
+        // The next heartbeat is the second try.
+        request.set_timeout(self.times.interval);
+        request.extensions_mut().insert(RetryConfigForCall(RetryOptions::no_retries()));
         match self.connection.workflow_service().record_activity_task_heartbeat(request).await {
             Ok(answer) => {
-                *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = started;
+                self.permission.renew(started);
                 let answer = answer.into_inner();
                 if answer.cancel_requested {
-                    self.say(Stop::Cancelled);
+                    self.permission.withdraw(Stop::Cancelled);
                 } else if answer.activity_paused || answer.activity_reset {
-                    self.say(Stop::Draining);
+                    self.permission.withdraw(Stop::Draining);
                 }
+                true
             }
-            Err(status) if status.code() == Code::NotFound => self.say(Stop::Superseded),
+            Err(status) if status.code() == Code::NotFound => {
+                self.permission.withdraw(Stop::Superseded);
+                true
+            }
             Err(status) => {
                 tracing::debug!(error = %status, "temporal did not answer a heartbeat");
+                false
             }
         }
-    }
-
-    /// Remembers the first stop. Only the order to send nothing any more replaces another one.
-    fn say(&self, stop: Stop) {
-        self.stop.send_if_modified(|said| {
-            let replaces = said.is_none() || stop == Stop::Superseded;
-            if replaces {
-                *said = Some(stop);
-            }
-            replaces
-        });
-    }
-
-    fn answered(&self) -> Moment {
-        *self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -80,13 +80,16 @@ impl Host for ActivityHost {
     }
 
     fn stop(&self) -> Option<Stop> {
-        self.heart.stop().or_else(|| self.draining.is_cancelled().then_some(Stop::Draining))
+        self.heart
+            .permission()
+            .stop()
+            .or_else(|| self.draining.is_cancelled().then_some(Stop::Draining))
     }
 
     async fn stopped(&self) {
         tokio::select! {
             () = self.draining.cancelled() => {}
-            () = self.heart.stopped() => {}
+            () = self.heart.permission().stopped() => {}
         }
     }
 

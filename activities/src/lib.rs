@@ -9,6 +9,7 @@ mod heartbeat;
 mod host;
 pub mod measure;
 mod payload;
+mod permission;
 mod publish;
 pub mod schedule;
 pub mod setup;

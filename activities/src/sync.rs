@@ -1,9 +1,6 @@
 //! The activities of a run: each hands one step to the engine.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
 
 use futures::FutureExt as _;
 use temporalio_common::ActivityError;
@@ -20,7 +17,7 @@ use tidemark_workflows::{
     health::Health,
     sync::{CommitStep, ComputeStep, EndStep, PushStep, ReadStep, contract},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{attempt::Attempt, heartbeat::HeartbeatTimes, measure, publish::Publisher};
@@ -34,7 +31,7 @@ pub struct SyncActivities {
     publisher: Publisher,
     times: HeartbeatTimes,
     draining: CancellationToken,
-    begun_count: Arc<AtomicU64>,
+    begun_count: watch::Sender<u64>,
     comparisons: Semaphore,
 }
 
@@ -47,14 +44,14 @@ impl SyncActivities {
         publisher: Publisher,
         times: HeartbeatTimes,
         draining: CancellationToken,
-        begun_count: Arc<AtomicU64>,
+        begun_count: watch::Sender<u64>,
     ) -> Self {
         let comparisons = Semaphore::new(COMPARISONS_AT_ONCE.into());
         Self { engine, publisher, times, draining, begun_count, comparisons }
     }
 
     fn begin(&self, context: ActivityContext, connection: &ConnectionId, stage: Stage) -> Attempt {
-        self.begun_count.fetch_add(1, Ordering::Relaxed);
+        self.begun_count.send_modify(|count| *count += 1);
         Attempt::begin(context, connection, stage, self.times, self.draining.clone())
     }
 }

@@ -1,5 +1,12 @@
 //! The workflow with activities that follow a script: the order of steps, and every kind of end.
 
+#![expect(
+    unreachable_pub,
+    dead_code,
+    clippy::unused_async,
+    reason = "the macro wants public and async activities, and makes a constant of each"
+)]
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -85,7 +92,7 @@ impl Script {
 }
 
 /// The registered one, which shares its script with the test.
-struct Actors(Arc<Script>);
+pub struct Actors(Arc<Script>);
 
 #[activities]
 impl Actors {
@@ -243,7 +250,7 @@ async fn play(name: &str, script: Script, meanwhile: impl AsyncFnOnce(&Handle, &
     let described = handle.describe(WorkflowDescribeOptions::default()).await.unwrap();
     let outcome = described.search_attributes().get(&SearchAttributeKey::keyword("Outcome"));
     let options = WorkflowReplayerOptions::new().register_workflow::<SyncConnection>().unwrap();
-    let mut replayer = WorkflowReplayer::new(options.build()).unwrap();
+    let replayer = WorkflowReplayer::new(options.build()).unwrap();
     let history = handle.fetch_history(WorkflowFetchHistoryOptions::default());
     replayer.replay_workflow(history).await.expect("the history replays");
     let events = handle

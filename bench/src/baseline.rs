@@ -70,18 +70,18 @@ pub(crate) async fn measure(
     let world = stage.world();
     let rows = world.member_count(list)?;
     let http = Client::builder().build().context("no HTTP client")?;
-    let pages = format!("{}/3.0/lists/{list}/members", stage.url());
+    let members = format!("{}/3.0/lists/{list}/members", stage.url());
     let records = format!("{}/record", stage.url());
     world.add_destination(SPACE);
 
     let began = Instant::now();
     let requests = (0..rows.div_ceil(PAGE_ROWS)).map(|page| {
-        let (count, offset) = (PAGE_ROWS.to_string(), (page * PAGE_ROWS).to_string());
-        let order = [("sort_field", "last_changed"), ("sort_dir", "ASC")];
-        http.get(&pages)
-            .basic_auth("bench", Some(SOURCE_KEY))
-            .query(&[("count", count.as_str()), ("offset", offset.as_str()), ("fields", fields)])
-            .query(&order)
+        let offset = page * PAGE_ROWS;
+        let address = format!(
+            "{members}?count={PAGE_ROWS}&offset={offset}&sort_field=last_changed&sort_dir=ASC\
+             &fields={fields}"
+        );
+        http.get(address).basic_auth("bench", Some(SOURCE_KEY))
     });
     stream::iter(requests).map(sent).buffer_unordered(PAGES).try_collect::<()>().await?;
     let fetch = began.elapsed().as_secs_f64();

@@ -76,13 +76,7 @@ pub(crate) async fn first_sync(definition: &Definition) -> anyhow::Result<Sync> 
     let pushing = watch.lap();
     let request = CommitRequest::Pushed { number: computed.number };
     let receipt = engine.commit(&host, id, &request).await.map_err(told)?;
-    Ok(Sync {
-        receipt,
-        read: reading,
-        compute: computing,
-        push: pushing,
-        commit: watch.lap(),
-    })
+    Ok(Sync { receipt, read: reading, compute: computing, push: pushing, commit: watch.lap() })
 }
 
 fn told(failure: Failure) -> anyhow::Error {

@@ -36,9 +36,7 @@ impl Report {
 
     /// Whether every figure is what it should be: what was not measured is not.
     pub(crate) fn reached(&self) -> bool {
-        let good = |figure: &Figure| {
-            matches!(figure.verdict, Verdict::Reached | Verdict::Printed)
-        };
+        let good = |figure: &Figure| matches!(figure.verdict, Verdict::Reached | Verdict::Printed);
         self.figures.iter().all(good)
     }
 
@@ -49,13 +47,14 @@ impl Report {
                 .with_context(|| format!("{} cannot be made", folder.display()))?;
         }
         let text = serde_json::to_string_pretty(self).context("figures are JSON")?;
-        fs::write(path, text + "\n").with_context(|| format!("{} cannot be written", path.display()))
+        fs::write(path, text + "\n")
+            .with_context(|| format!("{} cannot be written", path.display()))
     }
 
     /// The table, in Markdown.
     pub(crate) fn table(&self) -> String {
         let mut table = Table::new();
-        table.load_preset(ASCII_MARKDOWN);
+        table.load_style(ASCII_MARKDOWN);
         table.set_header(["row", "figure", "limit", "measured", "verdict", "note"]);
         for figure in &self.figures {
             let show = |value: Option<f64>| value.map(|value| figure.unit.show(value));

@@ -6,16 +6,16 @@ use std::{ffi::OsString, time::Duration};
 use anyhow::{Context as _, ensure};
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
+use tempfile::TempDir;
 use temporalio_client::{
-    Client, ClientOptions, ConnectionOptions, UntypedWorkflow, WorkflowExecutionStatus,
-    grpc::WorkflowService as _, tonic::IntoRequest as _,
+    Client, ClientOptions, ConnectionOptions, UntypedWorkflow, Url, WorkflowExecutionStatus,
+    tonic::IntoRequest as _,
 };
 use temporalio_common::protos::temporal::api::{
     enums::v1::ScheduleOverlapPolicy,
     schedule::v1::{SchedulePatch, TriggerImmediatelyRequest},
     workflowservice::v1::PatchScheduleRequest,
 };
-use tempfile::TempDir;
 use tidemark_activities::{
     connect,
     schedule::{Projection, ProjectionSettings, ScheduleClient},
@@ -76,7 +76,7 @@ impl Stage {
         let folder = TempDir::with_prefix("tidemark-bench-")?;
         let cli = tidemark_devserver::find(&|line| say(line)).await?;
         let temporal = TemporalServer::options(cli).namespace(NAMESPACE).start().await?;
-        let address = format!("http://{}", temporal.address()).parse()?;
+        let address: Url = format!("http://{}", temporal.address()).parse()?;
         let client = connect::connect_to(
             ConnectionOptions::new(address).build(),
             ClientOptions::new(NAMESPACE).build(),
@@ -208,19 +208,12 @@ impl Stage {
     }
 
     /// The history of the run that was started after an instant, once it has ended.
-    async fn ended(
-        &self,
-        connection: &ConnectionId,
-        after: Timestamp,
-    ) -> anyhow::Result<History> {
+    async fn ended(&self, connection: &ConnectionId, after: Timestamp) -> anyhow::Result<History> {
         let query = format!("ConnectionId = '{connection}' AND StartTime >= '{after}'");
         let workflow_id = loop {
             tokio::time::sleep(LOOK_INTERVAL).await;
-            let found: Vec<_> = self
-                .client
-                .list_workflows(&query, Default::default())
-                .try_collect()
-                .await?;
+            let found: Vec<_> =
+                self.client.list_workflows(&query, Default::default()).try_collect().await?;
             ensure!(found.len() <= 1, "more than one run of {connection} was started");
             if let Some(run) = found.first()
                 && run.status() != WorkflowExecutionStatus::Running

@@ -1,8 +1,10 @@
 //! The worker as a process of its own, as it is in production.
 
-use std::{ffi::OsString, fs::File, path::Path, time::Duration};
+use std::{ffi::OsString, fs::File, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use tidemark_activities::connect;
+use tidemark_connectors::{HttpConnectors, ProcessSecrets};
 use tidemark_devserver::GuardedProcess;
 use tidemark_worker::{WorkerConfig, WorkerFlags};
 
@@ -16,7 +18,9 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     let config = WorkerConfig::from_process(&WorkerFlags::default())?;
     tidemark_worker::init_telemetry(&config)?;
     let shutdown = tidemark_worker::stop_signal()?;
-    Box::pin(tidemark_worker::run(config, shutdown)).await
+    let connectors = Arc::new(HttpConnectors::new(ProcessSecrets::capture())?);
+    let client = connect::connect().await?;
+    Box::pin(tidemark_worker::run(config, client, connectors, shutdown)).await
 }
 
 /// A running worker. It ends with this value, and with this process.

@@ -56,7 +56,8 @@ pub(crate) struct Place {
         global = true,
         env = "TIDEMARK_WEB_UI",
         value_name = "URL",
-        hide_env_values = true
+        hide_env_values = true,
+        help_heading = HEADING
     )]
     pub(crate) web_ui: Option<url::Url>,
 }

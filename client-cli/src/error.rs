@@ -98,7 +98,7 @@ pub(crate) enum Error {
     Overtaken { id: ConnectionId, version: u32 },
     #[error("{failed_count} of {} failed", number_of(*count, "connection"))]
     SomeFailed { failed_count: usize, count: usize },
-    #[error("{failed_count} of {} would not work", number_of(*count, "connection"))]
+    #[error("{} would not work", out_of(*failed_count, *count))]
     CheckFailed { failed_count: usize, count: usize },
 
     #[error(transparent)]
@@ -226,7 +226,10 @@ impl Error {
                                          (TIDEMARK_STORE, AWS_*)"
                 .to_owned(),
             Self::Connect(error) => error.hint().to_owned(),
-            Self::TemporalSilent { .. } | Self::TemporalLost { .. } => {
+            Self::TemporalSilent { .. }
+            | Self::TemporalLost { .. }
+            | Self::Schedule(ScheduleError::Unreachable { .. })
+            | Self::Setup(SetupError::Unreachable { .. }) => {
                 "start Temporal, or say where it is with TEMPORAL_ADDRESS or in temporal.toml"
                     .to_owned()
             }
@@ -240,7 +243,7 @@ impl Error {
             Self::Failure(failure) => return failure.hint.clone().into_iter().collect(),
             Self::RunFailed { id, run_id, failure } => {
                 let mut hints: Vec<String> = failure.hint.clone().into_iter().collect();
-                hints.push(format!("who must act: {}", who_must_act(failure.class())));
+                hints.push(format!("this is for {}", who_must_act(failure.class())));
                 hints.push(format!("`tidemark runs {id} {run_id}` shows the run"));
                 return hints;
             }
@@ -285,6 +288,14 @@ impl Error {
     }
 }
 
+/// `2 of 5 connections`, or `the connection` if there is only one.
+fn out_of(failed_count: usize, count: usize) -> String {
+    match count {
+        1 => "the connection".to_owned(),
+        _ => format!("{failed_count} of {}", number_of(count, "connection")),
+    }
+}
+
 /// The store's own words, where they fit a person at a terminal.
 fn store_hint(error: &StoreError) -> Vec<String> {
     let hint = match error {
@@ -325,3 +336,6 @@ impl From<Failure> for Error {
         Self::Failure(Box::new(failure))
     }
 }
+
+#[cfg(test)]
+mod tests;

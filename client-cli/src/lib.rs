@@ -11,6 +11,7 @@ mod error;
 mod exit;
 mod files;
 mod many;
+mod pauses;
 mod probe;
 mod run;
 mod secrets;

@@ -161,14 +161,13 @@ pub(crate) fn report(
         }
     }
     ui.entries(format, &reports)?;
-    if failed_count > 0 {
-        return Err(Error::SomeFailed { failed_count, count });
+    if let [only] = exits.as_slice()
+        && count == 1
+    {
+        return Ok(*only);
     }
-    match exits.as_slice() {
-        [only] => Ok(*only),
-        exits if exits.iter().all(|exit| *exit == Exit::Ok) => Ok(Exit::Ok),
-        _ => Ok(Exit::SomeFailed),
-    }
+    failed_count += exits.iter().filter(|exit| **exit != Exit::Ok).count();
+    if failed_count > 0 { Err(Error::SomeFailed { failed_count, count }) } else { Ok(Exit::Ok) }
 }
 
 /// Says what would be done.

@@ -1,10 +1,15 @@
 //! The secrets that definitions refer to, as this process sees them. The workers' own may differ.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
 use tidemark_model::definition::{Definition, DestinationDefinition, SourceDefinition};
+use tidemark_model::failure::Side;
+use tidemark_model::ids::ConnectionId;
 use tidemark_model::secret::{SecretError, SecretLookup, SecretRef};
+
+use crate::ui::text::joined;
 
 /// The environment and the files of this process.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,16 +25,54 @@ impl SecretLookup for Here {
     }
 }
 
-/// The references of a definition that cannot be resolved here.
-pub(crate) fn missing(definition: &Definition) -> Vec<SecretError> {
-    references(definition)
-        .into_iter()
-        .filter_map(|reference| reference.resolve(&Here).err())
-        .collect()
+/// A reference that cannot be resolved here.
+#[derive(Debug)]
+pub(crate) struct Missing {
+    /// The end of the connection that needs it.
+    pub(crate) side: Side,
+    error: SecretError,
 }
 
-fn references(definition: &Definition) -> [&SecretRef; 2] {
+impl Missing {
+    /// What is missing, for somebody who is not a worker.
+    pub(crate) fn message(&self) -> String {
+        match &self.error {
+            SecretError::Unset { name } => {
+                format!("the environment variable `{name}` is not set here")
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
+/// The references of a definition that cannot be resolved here.
+pub(crate) fn missing(definition: &Definition) -> Vec<Missing> {
     let SourceDefinition::Mailchimp(source) = definition.source();
     let DestinationDefinition::RecordApi(destination) = definition.destination();
-    [source.api_key(), destination.api_key()]
+    let references: [(Side, &SecretRef); 2] =
+        [(Side::Source, source.api_key()), (Side::Destination, destination.api_key())];
+    references.into_iter().filter_map(|(side, reference)| look(side, reference)).collect()
+}
+
+/// What keeps a reference from being resolved here.
+pub(crate) fn look(side: Side, reference: &SecretRef) -> Option<Missing> {
+    reference.resolve(&Here).err().map(|error| Missing { side, error })
+}
+
+/// A warning for each secret that is missing here, with the connections that need it: hundreds
+/// may share one.
+pub(crate) fn warnings(definitions: &[Definition]) -> Vec<String> {
+    let mut needed: BTreeMap<String, Vec<&ConnectionId>> = BTreeMap::new();
+    for definition in definitions {
+        for missing in missing(definition) {
+            let needed = needed.entry(missing.message()).or_default();
+            if !needed.contains(&definition.id()) {
+                needed.push(definition.id());
+            }
+        }
+    }
+    let of = |(message, ids): (String, Vec<&ConnectionId>)| {
+        format!("{message}; the workers need it for {}", joined(&ids, 3))
+    };
+    needed.into_iter().map(of).collect()
 }

@@ -192,9 +192,13 @@ impl Many {
         ids: Vec<ConnectionId>,
     ) -> Result<Chosen, Error> {
         if ids.len() > 1 && !self.dry_run {
-            let question =
-                format!("{verb} {}: {}?", number_of(ids.len(), "connection"), joined(&ids, 4));
-            session.ui().confirm(&question, self.yes)?;
+            let what =
+                format!("{verb} {}: {}", number_of(ids.len(), "connection"), joined(&ids, 4));
+            if self.yes {
+                session.ui().note(&what);
+            } else {
+                session.ui().confirm(&format!("{what}?"), false)?;
+            }
         }
         Ok(Chosen { ids, dry_run: self.dry_run })
     }

@@ -20,7 +20,7 @@ use tidemark_model::{
 
 use crate::{
     http::{Caller, SlotRule, Slots},
-    mailchimp::{self, MailchimpSource, Mapping, SERVER_GIVES_UP_AFTER, Subject, VisibleList},
+    mailchimp::{self, Account, MailchimpSource, Mapping, SERVER_GIVES_UP_AFTER, Subject},
     record_api::{self, RecordApiDestination},
 };
 
@@ -52,6 +52,13 @@ impl SecretLookup for ProcessSecrets {
     fn file(&self, path: &Path) -> io::Result<String> {
         std::fs::read_to_string(path)
     }
+}
+
+/// A list that a key can see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VisibleList {
+    pub id: String,
+    pub name: String,
 }
 
 /// Makes sources and destinations that are reached by HTTP. One for each process: what they share
@@ -88,30 +95,6 @@ impl HttpConnectors {
         Ok(Self { http, secrets: Box::new(secrets), slots: Mutex::default() })
     }
 
-    /// The lists that a Mailchimp key can see. `connection` is only named in messages; without
-    /// `base_url` the key's own data centre is asked.
-    ///
-    /// # Errors
-    /// The key cannot be resolved or is refused, or no answer.
-    pub async fn mailchimp_lists(
-        &self,
-        connection: &ConnectionId,
-        api_key: &SecretRef,
-        base_url: Option<&Url>,
-    ) -> Result<Vec<VisibleList>, Failure> {
-        let key = self.secret(api_key, Side::Source, connection)?;
-        let caller = Caller {
-            side: Side::Source,
-            system: "Mailchimp",
-            timeout: SERVER_GIVES_UP_AFTER,
-            slots: None,
-        };
-        let subject = Subject { connection: connection.clone(), key: api_key.clone() };
-        let http = self.http.clone();
-        let client = mailchimp::Client::without_list(http, caller, key, subject, base_url)?;
-        mailchimp::visible(&client, &SystemClock::default()).await
-    }
-
     fn secret(
         &self,
         reference: &SecretRef,
@@ -123,6 +106,40 @@ impl HttpConnectors {
                 .caused_by_sources(&error)
                 .hint(format!("then: tidemark start {connection}"))
         })
+    }
+
+    /// The lists that a Mailchimp key can see; at most a thousand. `connection` is whom failures
+    /// are told about; `base_url` the API's address if it is not that of the key's data centre.
+    ///
+    /// # Errors
+    /// As [`Source::check`].
+    pub async fn mailchimp_lists(
+        &self,
+        connection: &ConnectionId,
+        api_key: &SecretRef,
+        base_url: Option<&Url>,
+    ) -> Result<Vec<VisibleList>, Failure> {
+        let limits = (1, SERVER_GIVES_UP_AFTER);
+        let account = self.mailchimp_account(connection, api_key, base_url, limits)?;
+        let visible = account.lists(&SystemClock::default()).await?;
+        let lists = visible.lists.into_iter();
+        Ok(lists.map(|list| VisibleList { id: list.id, name: list.name }).collect())
+    }
+
+    /// An account, with the number of requests at once and the time after which one is given up.
+    fn mailchimp_account(
+        &self,
+        connection: &ConnectionId,
+        api_key: &SecretRef,
+        base_url: Option<&Url>,
+        (limit, timeout): (u32, Duration),
+    ) -> Result<Account, Failure> {
+        let key = self.secret(api_key, Side::Source, connection)?;
+        let slots = SlotRule { slots: self.slots(&key), limit, at_work: SERVER_GIVES_UP_AFTER };
+        let caller =
+            Caller { side: Side::Source, system: "Mailchimp", timeout, slots: Some(slots) };
+        let subject = Subject { connection: connection.clone(), key: api_key.clone() };
+        Account::new(self.http.clone(), caller, key, subject, base_url)
     }
 
     /// The requests under way with a credential.
@@ -137,19 +154,14 @@ impl Connectors for HttpConnectors {
     fn source(&self, definition: &Definition) -> Result<Arc<dyn Source>, Failure> {
         match definition.source() {
             SourceDefinition::Mailchimp(list) => {
-                let key = self.secret(list.api_key(), Side::Source, definition.id())?;
-                let caller = Caller {
-                    side: Side::Source,
-                    system: "Mailchimp",
-                    timeout: list.request_timeout(),
-                    slots: Some(SlotRule {
-                        slots: self.slots(&key),
-                        limit: list.simultaneous_requests().max(1),
-                        at_work: SERVER_GIVES_UP_AFTER,
-                    }),
-                };
-                let client =
-                    mailchimp::Client::new(self.http.clone(), caller, key, definition, list)?;
+                let limits = (list.simultaneous_requests().max(1), list.request_timeout());
+                let account = self.mailchimp_account(
+                    definition.id(),
+                    list.api_key(),
+                    list.base_url(),
+                    limits,
+                )?;
+                let client = mailchimp::Client::new(account, list.list_id());
                 let mapping = Mapping::new(definition, list);
                 Ok(Arc::new(MailchimpSource::new(client, mapping, list)))
             }

@@ -12,6 +12,6 @@ mod http;
 mod mailchimp;
 mod record_api;
 
-pub use connect::{HttpConnectors, ProcessSecrets};
-pub use mailchimp::{MailchimpSource, VisibleList};
+pub use connect::{HttpConnectors, ProcessSecrets, VisibleList};
+pub use mailchimp::MailchimpSource;
 pub use record_api::RecordApiDestination;

@@ -72,13 +72,55 @@ async fn a_member_that_comes_back_from_the_archive_in_between_stays() {
     let committed = bench.first_read().await;
     let archived = bench.draw(RandomKind::Archive, 4);
     bench.draw(RandomKind::DeleteForEver, 1);
-    // After the answer about archived members was made, in the same second.
+    // After the answer about archived members was made.
     let read = read_with(&bench, &committed, 1, false, || {
+        bench.world().advance(1);
         bench.mutate(&Mutation::Unarchive { member: archived[0].clone() });
     })
     .await;
     bench.assert_in_step(&read.committed);
     assert!(read.committed.rows.contains_key(&archived[0]));
+}
+
+#[tokio::test]
+async fn a_member_that_comes_back_within_the_second_in_which_it_went_is_never_taken_for_gone() {
+    let bench = small().await;
+    let committed = bench.first_read().await;
+    let archived = bench.draw(RandomKind::Archive, 4);
+    bench.draw(RandomKind::DeleteForEver, 1);
+    bench.world().add_fault(
+        page_fault(FaultAction::ApplyThenHold { id: "held".to_owned() }).after(1),
+    );
+    let (ended, ()) = tokio::join!(bench.try_read(&committed, Vec::new()), async {
+        bench.world().wait_held("held", 1).await;
+        bench.mutate(&Mutation::Unarchive { member: archived[0].clone() });
+        bench.world().release("held");
+    });
+    // Its stamp does not say which of the two came last: no proof is as good as the right one.
+    let committed = match ended {
+        Ok(read) => read.committed,
+        Err(failure) => {
+            assert_eq!(failure.kind, FailureKind::Unproven);
+            bench.world().advance(60);
+            bench.read(&committed).await.committed
+        }
+    };
+    bench.assert_in_step(&committed);
+}
+
+#[tokio::test]
+async fn counts_of_two_instants_are_not_taken_for_one() {
+    let bench = small().await;
+    let committed = bench.first_read().await;
+    let deleted = bench.draw(RandomKind::DeleteForEver, 1);
+    // Between the first request and the one about archived members another one goes: now as many
+    // rows are known as the first request counted, and the wrong ones.
+    let read = read_with(&bench, &committed, 1, true, || {
+        bench.draw(RandomKind::Archive, 1);
+    })
+    .await;
+    assert!(!read.committed.rows.contains_key(&deleted[0]));
+    bench.assert_in_step(&read.committed);
 }
 
 #[tokio::test]

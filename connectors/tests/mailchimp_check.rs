@@ -104,3 +104,16 @@ async fn a_refused_key_says_what_to_do_and_not_what_it_is() {
     assert_eq!(failure.kind, FailureKind::Forbidden);
     assert_eq!(failure.class(), FailureClass::User);
 }
+
+#[tokio::test]
+async fn the_lists_that_a_key_can_see_are_named() {
+    let bench = Bench::new(&Seed::of(5)).await;
+    bench.world().add_list(KEY, "0f0f0f", "Customers").unwrap();
+    let url = bench.simulator.url().parse().unwrap();
+    let lists = crate::support::connectors()
+        .mailchimp_lists(bench.definition.id(), &"env:KEY".parse().unwrap(), Some(&url))
+        .await
+        .unwrap();
+    let named: Vec<_> = lists.iter().map(|list| (&*list.id, &*list.name)).collect();
+    assert_eq!(named, [("a1b2c3", "Newsletter"), ("0f0f0f", "Customers")]);
+}

@@ -4,9 +4,11 @@
 //! diff_bench generate FOLDER --rows 10000000     pages of two listings, 0.3 % of them different
 //! diff_bench run FOLDER --pages old --next first first snapshot
 //! diff_bench run FOLDER --pages new --base first changes and the next snapshot
+//! diff_bench run … --changes 1                   the first page alone, as a reading of changes
 //! ```
 //! Pages are zstd NDJSON without digests: reading, mapping and digesting them is part of what is
 //! measured. Each run prints one line of JSON.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a program")]
 
 use std::{
     fs,
@@ -18,12 +20,9 @@ use std::{
 
 use jiff::Timestamp;
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
-use serde::Deserialize;
 use serde_json::json;
 use tidemark_engine::{
-    diff::{
-        BatchLimits, DiffRequest, Dirty, MemoryBudget, Resend, StagedPage, StagedPages, diff,
-    },
+    diff::{BatchLimits, DiffRequest, Dirty, MemoryBudget, Resend, StagedPage, StagedPages, diff},
     mapping::Mapper,
     snapshot::{Layout, Snapshot},
     store::{Store, StoreError},
@@ -117,9 +116,11 @@ fn write_pages(folder: &Path, rows: &[u64], version: impl Fn(u64) -> u32, seed: 
 }
 
 fn write_row(row: u64, version: u32, lines: &mut Vec<u8>) {
-    let hex = |salt: &str| blake3::hash(format!("{salt}{row}").as_bytes()).to_hex()[..32].to_owned();
-    let first = ["Ada", "Grace", "Alan", "Edsger", "Barbara", "Tony"][row as usize % 6];
-    let last = ["Lovelace", "Hopper", "Turing", "Dijkstra", "Liskov", "Hoare"][row as usize / 6 % 6];
+    let hex =
+        |salt: &str| format!("{:.32}", blake3::hash(format!("{salt}{row}").as_bytes()).to_hex());
+    let pick = |names: [&'static str; 6], by: u64| names[usize::from(by.to_le_bytes()[0]) % 6];
+    let first = pick(["Ada", "Grace", "Alan", "Edsger", "Barbara", "Tony"], row);
+    let last = pick(["Lovelace", "Hopper", "Turing", "Dijkstra", "Liskov", "Hoare"], row >> 8);
     let modified = 1_760_000_000 + row % 9_000_000 + u64::from(version) * 9_000_000;
     writeln!(
         lines,
@@ -127,7 +128,7 @@ fn write_row(row: u64, version: u32, lines: &mut Vec<u8>) {
         hex("key"),
         hex("contact"),
         first.to_lowercase(),
-        ["", " II"][version as usize],
+        if version > 0 { " II" } else { "" },
     )
     .expect("memory takes a page");
 }
@@ -136,13 +137,6 @@ fn write_row(row: u64, version: u32, lines: &mut Vec<u8>) {
 struct Pages {
     files: Vec<PathBuf>,
     mapper: Mapper,
-}
-
-/// What of a row is not the mapper's.
-#[derive(Deserialize)]
-struct Head<'a> {
-    id: &'a str,
-    last_changed: i64,
 }
 
 impl StagedPages for Pages {
@@ -160,8 +154,11 @@ impl StagedPages for Pages {
         let rows = text
             .lines()
             .map(|line| {
-                let head: Head<'_> = serde_json::from_str(line).expect("the row was generated");
-                self.mapper.row(head.id.to_owned(), head.last_changed, line, &mut seen).0
+                let mut picked = [None; 2];
+                let mapped = self.mapper.pick(line, &mut seen, &mut picked);
+                let key = picked[0].expect("the row was generated").trim_matches('"');
+                let modified = picked[1].expect("the row was generated").parse();
+                mapped.into_row(key.to_owned(), modified.expect("the row was generated")).0
             })
             .collect();
         let sent_at = Timestamp::from_second(index as i64).expect("a small number");
@@ -181,6 +178,13 @@ fn run(folder: &Path, options: &Options<'_>) {
         .map(|entry| entry.expect("the folder can be read").path())
         .collect();
     files.sort_unstable();
+    let coverage = match options.text("--changes") {
+        Some(pages) => {
+            files.truncate(pages.parse().expect("an option is a number"));
+            Coverage::Changes
+        }
+        None => Coverage::Full,
+    };
     let source = SourceText { name: "bench".to_owned(), text: DEFINITION.to_owned() };
     let definition = parse(&[source], &[]).expect("the definition is valid").remove(0);
     let folder = &fs::canonicalize(folder).expect("the folder was generated");
@@ -189,7 +193,8 @@ fn run(folder: &Path, options: &Options<'_>) {
     let name = options.text("--next").unwrap_or("next").to_owned();
     let spill = folder.join("spill");
     fs::create_dir_all(&spill).expect("the folder can be made");
-    let pages = Arc::new(Pages { files, mapper: Mapper::new(&definition) });
+    let mapper = Mapper::picking(&definition, &["id", "last_changed"]);
+    let pages = Arc::new(Pages { files, mapper });
     let (output, wall) = runtime.block_on(async {
         let started = Instant::now();
         let root = store.root();
@@ -204,16 +209,14 @@ fn run(folder: &Path, options: &Options<'_>) {
         let request = DiffRequest {
             base,
             pages,
-            coverage: Coverage::Full,
+            coverage,
             dirty: Dirty::default(),
             deletions: Deletions::Propagate,
             resend: Resend::Nothing,
             limits: BatchLimits { write_records: 500, removal_records: 500, bytes: 4 << 20 },
-            budget: options
-                .text("--budget-mib")
-                .map_or(MemoryBudget::default(), |mib| {
-                    MemoryBudget(mib.parse::<u64>().expect("a number") << 20)
-                }),
+            budget: options.text("--budget-mib").map_or(MemoryBudget::default(), |mib| {
+                MemoryBudget(mib.parse::<u64>().expect("a number") << 20)
+            }),
             threads: usize::try_from(options.number("--threads", 2)).expect("a small number"),
             spill,
             name: format!("{name}-{}", std::process::id()),

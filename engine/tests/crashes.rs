@@ -14,7 +14,7 @@ use tidemark_model::{
     step::{EndedRun, ReadOutcome},
 };
 
-use crate::support::{Fault, World};
+use crate::support::{Fault, World, definition_toml};
 
 /// Enough rows that a few owed ones are asked for one by one.
 async fn synced() -> World {
@@ -127,6 +127,20 @@ async fn a_run_after_a_dead_full_reading_reads_in_full() {
     let receipt = world.run().await.receipt();
     assert!(receipt.full_read);
     assert_eq!(world.listing.state().asked.last().unwrap().coverage, Coverage::Full);
+    world.assert_in_step();
+}
+
+#[tokio::test]
+async fn a_run_after_one_that_died_under_another_definition_reads_in_full() {
+    let world = synced().await;
+    let other = "http://two.test/record";
+    world.destinations.set(other, world.destination());
+    world.apply(&definition_toml(other, ""), true).await;
+    world.listing.put("k0001", "y");
+    world.run_that_dies(true).await;
+    world.apply(&definition_toml(World::ADDRESS, ""), true).await;
+    world.hour();
+    assert!(world.run().await.receipt().full_read);
     world.assert_in_step();
 }
 

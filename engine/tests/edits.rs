@@ -55,24 +55,23 @@ async fn a_changed_mapping_makes_a_full_reading() {
 }
 
 #[tokio::test]
+async fn another_id_rule_maps_every_row_anew_and_sends_every_record() {
+    let world = synced().await;
+    let toml = definition_toml(World::ADDRESS, "");
+    let toml = toml.replace("[connection.record]", "[connection.record]\nid_prefix = \"n:\"");
+    world.apply(&toml, false).await;
+    let receipt = world.run().await.receipt();
+    assert!(receipt.full_read);
+    assert_eq!(receipt.push.acknowledged, 3);
+}
+
+#[tokio::test]
 async fn a_limit_costs_nothing() {
     let world = synced().await;
     world.apply(&definition_toml(World::ADDRESS, "retry_rejected = 5"), false).await;
     let receipt = world.run().await.receipt();
     assert!(!receipt.full_read);
     assert_eq!((receipt.push, receipt.definition_version), (Default::default(), 2));
-}
-
-#[tokio::test]
-async fn a_run_after_one_that_died_under_another_definition_reads_in_full() {
-    let world = synced().await;
-    world.apply(&definition_toml(OTHER, ""), false).await;
-    world.listing.put("a", "y");
-    world.run_that_dies(true).await;
-    world.apply(&definition_toml(World::ADDRESS, ""), false).await;
-    world.hour();
-    assert!(world.run().await.receipt().full_read);
-    world.assert_in_step();
 }
 
 #[tokio::test]

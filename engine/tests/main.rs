@@ -7,6 +7,7 @@ mod damage;
 mod edits;
 mod everyday;
 mod fences;
+mod histories;
 mod refusals;
 mod store_faults;
 mod support;

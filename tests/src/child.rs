@@ -34,7 +34,6 @@ impl Answer {
     ///
     /// # Panics
     /// When it is another one.
-    #[must_use]
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(
             self.code, code,

@@ -6,5 +6,4 @@ mod stage;
 mod temporal;
 
 pub use child::{Answer, Worker};
-pub use stage::{ID, LIST, MAILCHIMP_KEY, RECORD_KEY, Stage};
-
+pub use stage::{LIST, MAILCHIMP_KEY, RECORD_KEY, Stage};

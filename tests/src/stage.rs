@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use serde_json::Value;
-use temporalio_client::{Client, WorkflowHistory};
 use tempfile::TempDir;
+use temporalio_client::{Client, WorkflowHistory};
 use tidemark_devserver::TemporalServer;
 use tidemark_simulator::{Seed, Simulator, World};
 use tokio::process::Command;
@@ -20,8 +20,6 @@ pub const MAILCHIMP_KEY: &str = "8d1c0ffee5ecret-us1";
 pub const RECORD_KEY: &str = "r3c0rd-ap1-5ecret";
 /// The list of a stage.
 pub const LIST: &str = "a1b2c3";
-/// The connection of a stage.
-pub const ID: &str = "acme/newsletter";
 
 /// A Temporal server, a simulator, a store and a task queue.
 pub struct Stage {
@@ -29,6 +27,8 @@ pub struct Stage {
     temporal: Arc<TemporalServer>,
     simulator: Simulator,
     folder: TempDir,
+    /// All stages share a namespace, so each has an id of its own in it.
+    id: String,
     task_queue: String,
 }
 
@@ -37,10 +37,9 @@ impl Stage {
     ///
     /// # Panics
     /// When something cannot be started.
-    pub async fn new(program: &'static str, target: &Path, name: &str, count: u32) -> Self {
-        let temporal = temporal::server(target).await;
-        let simulator =
-            Simulator::start(([127, 0, 0, 1], 0).into()).await.expect("a port is free");
+    pub async fn new(program: &'static str, name: &str, count: u32) -> Self {
+        let temporal = temporal::server().await;
+        let simulator = Simulator::start(([127, 0, 0, 1], 0).into()).await.expect("a port is free");
         let world = simulator.world();
         world.add_account(MAILCHIMP_KEY);
         world.add_list(MAILCHIMP_KEY, LIST, "Newsletter").expect("a new list");
@@ -52,6 +51,7 @@ impl Stage {
             temporal,
             simulator,
             folder,
+            id: format!("{name}/newsletter"),
             task_queue: format!("{name}-{}", std::process::id()),
         };
         stage.ask(["setup"]).await.expect(0);
@@ -70,6 +70,12 @@ impl Stage {
         self.folder.path()
     }
 
+    /// The id of the stage's connection.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// The Temporal server.
     #[must_use]
     pub fn temporal(&self) -> &TemporalServer {
@@ -83,17 +89,17 @@ impl Stage {
 
     /// The history of a workflow's newest run.
     pub async fn history(&self, workflow_id: &str) -> WorkflowHistory {
-        temporal::history(&self.client().await, workflow_id).await
+        temporal::history(&self.client().await, workflow_id)
     }
 
     /// A definition of the stage's connection; `extra` goes before `[connection.source]`.
     #[must_use]
     pub fn definition(&self, delete: &str) -> String {
-        let url = self.simulator.url();
+        let (id, url) = (&self.id, self.simulator.url());
         format!(
             r#"
 [[connection]]
-id    = "{ID}"
+id    = "{id}"
 every = "1h"
 
 [connection.source]
@@ -183,7 +189,8 @@ deletions = "propagate"
     /// What the destination holds, without tombstones and without their field.
     #[must_use]
     pub fn held(&self) -> BTreeMap<String, Value> {
-        let mut held = self.world().live_records(RECORD_KEY, "deleted").expect("the space is there");
+        let mut held =
+            self.world().live_records(RECORD_KEY, "deleted").expect("the space is there");
         for record in held.values_mut() {
             if let Some(record) = record.as_object_mut() {
                 record.remove("deleted");
@@ -198,7 +205,8 @@ deletions = "propagate"
     /// When they are not.
     pub fn assert_in_step(&self) {
         let (expected, held) = (self.expected(), self.held());
-        let missing: Vec<_> = expected.keys().filter(|id| !held.contains_key(*id)).take(3).collect();
+        let missing: Vec<_> =
+            expected.keys().filter(|id| !held.contains_key(*id)).take(3).collect();
         let extra: Vec<_> = held.keys().filter(|id| !expected.contains_key(*id)).take(3).collect();
         assert!(
             missing.is_empty() && extra.is_empty(),

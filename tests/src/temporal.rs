@@ -1,6 +1,6 @@
 //! One Temporal server for all tests of a binary, and what a test reads from it.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use temporalio_client::{
     Client, ClientOptions, Connection, ConnectionOptions, UntypedWorkflow, WorkflowHistory,
@@ -8,27 +8,22 @@ use temporalio_client::{
 use tidemark_devserver::TemporalServer;
 use tidemark_workflows::names::SEARCH_ATTRIBUTES;
 use tokio::sync::OnceCell;
+use url::Url;
 
 /// The server that all tests of a process share; each has a task queue and a store of its own.
-/// It ends with the process. `folder` is where its state is.
+/// It ends with the process, and its folder with it.
 ///
 /// # Panics
 /// When no server can be found, built or started.
-pub(crate) async fn server(folder: &Path) -> Arc<TemporalServer> {
+pub(crate) async fn server() -> Arc<TemporalServer> {
     static SERVER: OnceCell<Arc<TemporalServer>> = OnceCell::const_new();
-    Arc::clone(SERVER.get_or_init(|| async { Arc::new(start(folder).await) }).await)
+    Arc::clone(SERVER.get_or_init(|| async { Arc::new(start().await) }).await)
 }
 
-/// A server in a folder of its own that was empty before.
-async fn start(folder: &Path) -> TemporalServer {
-    let folder = folder.join("temporal");
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).expect("the state of an earlier run can be removed");
-    }
+async fn start() -> TemporalServer {
     let cli = tidemark_devserver::find(&|line| eprintln!("{line}")).await.expect("a Temporal CLI");
     let attributes = SEARCH_ATTRIBUTES.map(|one| (one.name, one.kind.as_str()));
     TemporalServer::options(cli)
-        .folder(folder)
         .search_attributes(&attributes)
         .start()
         .await
@@ -37,18 +32,14 @@ async fn start(folder: &Path) -> TemporalServer {
 
 /// A client of the server.
 pub(crate) async fn client(server: &TemporalServer) -> Client {
-    let address = format!("http://{}", server.address()).parse().expect("an address");
+    let address = Url::parse(&format!("http://{}", server.address())).expect("an address");
     let connection = Connection::connect(ConnectionOptions::new(address).build())
         .await
         .expect("the server answers");
     Client::new(connection, ClientOptions::new(server.namespace()).build()).expect("a client")
 }
 
-/// The history of a workflow run.
-pub(crate) async fn history(client: &Client, workflow_id: &str) -> WorkflowHistory {
-    client
-        .get_workflow_handle::<UntypedWorkflow>(workflow_id)
-        .fetch_history(Default::default())
-        .await
-        .expect("the run has a history")
+/// The history of a workflow run, fetched when it is used.
+pub(crate) fn history(client: &Client, workflow_id: &str) -> WorkflowHistory {
+    client.get_workflow_handle::<UntypedWorkflow>(workflow_id).fetch_history(Default::default())
 }

@@ -1,14 +1,14 @@
 //! What happens to lists, and that both sides are equal after the run that follows.
 
 use tidemark_simulator::{Mutation, Operation, RandomKind};
-use tidemark_tests::{ID, LIST, Stage};
+use tidemark_tests::{LIST, Stage};
 
 use crate::{DELETE, TOMBSTONE, stage};
 
 /// A run that must end in step; how many requests each side saw.
 async fn run(stage: &Stage) -> (u64, u64) {
     let mark = stage.world().ledger().mark;
-    let _ = stage.ask(["start", ID, "--wait"]).await.expect(0);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
     stage.assert_in_step();
     let ledger = stage.world().ledger_since(mark);
     (ledger.source.call_count, ledger.destination.call_count)
@@ -103,14 +103,14 @@ async fn members_that_cannot_be_mapped_are_counted_and_harm_nobody() {
     let _worker = stage.worker(&[]);
 
     // In step, except.
-    let _ = stage.ask(["start", ID, "--wait"]).await.expect(4);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(4);
     let held = stage.held();
     assert_eq!(held.len(), 48, "two are invalid");
     assert_eq!(held[&format!("newsletter:{null}")]["firstname"], "");
     for invalid in [object, huge] {
         assert!(!held.contains_key(&format!("newsletter:{invalid}")));
     }
-    let receipt = stage.ask(["runs", ID, "-o", "json"]).await.expect(0).json();
+    let receipt = stage.ask(["runs", stage.id(), "-o", "json"]).await.expect(0).json();
     assert!(receipt.to_string().contains("\"invalid\":2"), "{receipt}");
 }
 
@@ -121,7 +121,7 @@ async fn a_refused_key_fails_at_once_and_heals() {
     let _worker = stage.worker(&[]);
     stage.world().disable_account(tidemark_tests::MAILCHIMP_KEY).unwrap();
     let mark = stage.world().ledger().mark;
-    let answer = stage.ask(["start", ID, "--wait"]).await.expect(1);
+    let answer = stage.ask(["start", stage.id(), "--wait"]).await.expect(1);
     assert_eq!(stage.world().ledger_since(mark).source.call_count, 1, "no retry storm");
     assert!(answer.stderr.contains("hint:"), "{}", answer.stderr);
     assert!(stage.held().is_empty());
@@ -138,7 +138,7 @@ async fn an_unknown_list_is_never_an_empty_one() {
     run(&stage).await;
     stage.world().remove_list(LIST).unwrap();
     stage.world().add_list(tidemark_tests::MAILCHIMP_KEY, "0therl1st", "Others").unwrap();
-    let answer = stage.ask(["start", ID, "--wait"]).await.expect(1);
+    let answer = stage.ask(["start", stage.id(), "--wait"]).await.expect(1);
     assert!(answer.stderr.contains("0therl1st"), "{}", answer.stderr);
     assert_eq!(stage.held().len(), 20);
 }

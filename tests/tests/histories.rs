@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use temporalio_client::WorkflowHistory;
+use temporalio_sdk::workflow_replayer::{WorkflowReplayer, WorkflowReplayerOptions};
 use tidemark_simulator::RandomKind;
-use tidemark_tests::{ID, LIST, MAILCHIMP_KEY, RECORD_KEY, Stage};
+use tidemark_tests::{LIST, MAILCHIMP_KEY, RECORD_KEY, Stage};
+use tidemark_workflows::sync::SyncConnection;
 
 use crate::{TOMBSTONE, stage};
 
@@ -20,7 +22,7 @@ fn recorded() -> PathBuf {
 
 /// The workflow id of the newest run.
 async fn newest_run(stage: &Stage) -> String {
-    let runs = stage.ask(["runs", ID, "-o", "json"]).await.expect(0).json();
+    let runs = stage.ask(["runs", stage.id(), "-o", "json"]).await.expect(0).json();
     let run = runs.as_array().and_then(|runs| runs.first()).unwrap_or(&runs).clone();
     run["workflow_id"].as_str().unwrap_or_else(|| panic!("no workflow id in {run}")).to_owned()
 }
@@ -67,14 +69,14 @@ async fn payloads_are_small_and_carry_neither_secrets_nor_contacts() {
     let stage = stage("payloads", 2_500).await;
     stage.apply(TOMBSTONE).await;
     let _worker = stage.worker(&[]);
-    let _ = stage.ask(["start", ID, "--wait"]).await.expect(0);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
     let mut histories = vec![history_json(&stage).await];
     stage.world().mutate_random(LIST, RandomKind::Change, 40, 1).unwrap();
     stage.world().mutate_random(LIST, RandomKind::Archive, 4, 2).unwrap();
-    let _ = stage.ask(["start", ID, "--wait"]).await.expect(0);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
     histories.push(history_json(&stage).await);
     stage.world().revoke_key(MAILCHIMP_KEY);
-    let _ = stage.ask(["start", ID, "--wait"]).await.expect(1);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(1);
     histories.push(history_json(&stage).await);
 
     let mut emails = Vec::new();
@@ -100,8 +102,8 @@ async fn an_unchanged_run_is_short() {
     let stage = stage("short", 500).await;
     stage.apply(TOMBSTONE).await;
     let _worker = stage.worker(&[]);
-    let _ = stage.ask(["start", ID, "--wait"]).await.expect(0);
-    let _ = stage.ask(["start", ID, "--wait"]).await.expect(0);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
     let events = stage.history(&newest_run(&stage).await).await.into_events().await.unwrap();
     assert!(events.len() <= 25, "{} events", events.len());
 }
@@ -111,6 +113,11 @@ async fn recorded_histories_replay() {
     if std::env::var_os(RECORD).is_some() {
         record().await;
     }
+    let options = WorkflowReplayerOptions::new()
+        .register_workflow::<SyncConnection>()
+        .expect("the workflow can be registered")
+        .build();
+    let replayer = WorkflowReplayer::new(options).expect("a workflow is registered");
     let mut replayed = 0;
     for entry in std::fs::read_dir(recorded()).unwrap() {
         let path = entry.unwrap().path();
@@ -118,7 +125,8 @@ async fn recorded_histories_replay() {
             continue;
         }
         let history = WorkflowHistory::from_json(&std::fs::read(&path).unwrap()).unwrap();
-        tidemark_activities::replay(history)
+        replayer
+            .replay_workflow(history)
             .await
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         replayed += 1;
@@ -136,14 +144,14 @@ async fn record() {
         let path = recorded().join(format!("{name}.json"));
         std::fs::write(path, history_json(&stage).await).unwrap();
     };
-    let _ = stage.ask(["start", ID, "--wait"]).await.expect(0);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
     keep("first-sync").await;
-    let _ = stage.ask(["start", ID, "--wait"]).await.expect(0);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
     keep("unchanged").await;
     stage.world().mutate_random(LIST, RandomKind::Change, 5, 1).unwrap();
-    let _ = stage.ask(["start", ID, "--wait"]).await.expect(0);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
     keep("changed").await;
     stage.world().revoke_key(MAILCHIMP_KEY);
-    let _ = stage.ask(["start", ID, "--wait"]).await.expect(1);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(1);
     keep("failed-user").await;
 }

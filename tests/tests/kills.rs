@@ -1,7 +1,7 @@
 //! kill -9 of the worker in each stage; another one finishes the run.
 
 use tidemark_simulator::{Fault, FaultAction, RandomKind, Side};
-use tidemark_tests::{ID, LIST};
+use tidemark_tests::LIST;
 
 use crate::{TOMBSTONE, stage};
 
@@ -17,7 +17,7 @@ async fn killed_at(name: &str, fault: Fault) {
     stage.apply(TOMBSTONE).await;
     let first = stage.worker(&[]);
     stage.world().add_fault(fault);
-    let start = stage.ask(["start", ID, "--wait"]);
+    let start = stage.ask(["start", stage.id(), "--wait"]);
     let kill = async {
         stage.world().wait_held(HELD, 1).await;
         first.kill().await;
@@ -26,12 +26,12 @@ async fn killed_at(name: &str, fault: Fault) {
         stage.worker(&[])
     };
     let (answer, _second) = tokio::join!(start, kill);
-    let _ = answer.expect(0);
+    answer.expect(0);
     stage.assert_in_step();
 
     // Nothing is owed any more.
     let mark = stage.world().ledger().mark;
-    let _ = stage.ask(["start", ID, "--wait"]).await.expect(0);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
     let ledger = stage.world().ledger_since(mark);
     assert_eq!((ledger.source.call_count, ledger.destination.call_count), (1, 0));
 }
@@ -57,8 +57,9 @@ async fn a_worker_that_is_asked_to_end_ends_in_order_and_the_next_one_goes_on() 
     let stage = stage("drain", 6_000).await;
     stage.apply(TOMBSTONE).await;
     let first = stage.worker(&[]);
+    let mark = stage.world().ledger().mark;
     stage.world().add_fault(Fault::next(Side::Destination, hold()).after(1));
-    let start = stage.ask(["start", ID, "--wait"]);
+    let start = stage.ask(["start", stage.id(), "--wait"]);
     let drain = async {
         stage.world().wait_held(HELD, 1).await;
         let ended = tokio::spawn(first.terminate());
@@ -68,9 +69,9 @@ async fn a_worker_that_is_asked_to_end_ends_in_order_and_the_next_one_goes_on() 
         stage.worker(&[])
     };
     let (answer, _second) = tokio::join!(start, drain);
-    let _ = answer.expect(0);
+    answer.expect(0);
     stage.assert_in_step();
-    let ledger = stage.world().ledger();
+    let ledger = stage.world().ledger_since(mark);
     assert_eq!(ledger.destination.call_count, 6, "no batch was sent twice");
 }
 
@@ -79,25 +80,25 @@ async fn a_change_that_was_pushed_and_undone_does_not_stay() {
     let stage = stage("undone", 2_000).await;
     stage.apply(TOMBSTONE).await;
     let worker = stage.worker(&[]);
-    let _ = stage.ask(["start", ID, "--wait"]).await.expect(0);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
 
     // A change reaches the destination, its answer does not reach us, and the run is cancelled.
     stage.world().mutate_random(LIST, RandomKind::Archive, 2, 3).unwrap();
     let action = FaultAction::ApplyThenHold { id: HELD.into() };
     stage.world().add_fault(Fault::next(Side::Destination, action));
-    let start = stage.ask(["start", ID, "--wait"]);
+    let start = stage.ask(["start", stage.id(), "--wait"]);
     let cancel = async {
         stage.world().wait_held(HELD, 1).await;
         worker.kill().await;
-        let _ = stage.ask(["cancel", ID, "--yes"]).await.expect(0);
+        stage.ask(["cancel", stage.id(), "--yes"]).await.expect(0);
         stage.world().release(HELD);
         stage.world().mutate_random(LIST, RandomKind::Unarchive, 2, 3).unwrap();
         stage.worker(&[])
     };
     let (answer, _second) = tokio::join!(start, cancel);
-    let _ = answer.expect(1);
+    answer.expect(1);
     assert_eq!(stage.held().len(), 1_998, "the removal reached the destination");
 
-    let _ = stage.ask(["start", ID, "--wait"]).await.expect(0);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
     stage.assert_in_step();
 }

@@ -5,8 +5,6 @@ mod histories;
 mod kills;
 mod races;
 
-use std::path::Path;
-
 use tidemark_tests::Stage;
 
 const TOMBSTONE: &str = r#"{ tombstone = "deleted" }"#;
@@ -14,6 +12,5 @@ const DELETE: &str = r#"{ method = "DELETE", path = "/record/{id}" }"#;
 
 /// A stage of its own for the test of that name.
 async fn stage(name: &str, count: u32) -> Stage {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    Stage::new(env!("CARGO_BIN_EXE_tidemark-under-test"), target, name, count).await
+    Stage::new(env!("CARGO_BIN_EXE_tidemark-under-test"), name, count).await
 }

@@ -1,7 +1,5 @@
 //! Operators and runs at the same time: nothing of the operator's is lost.
 
-use tidemark_tests::ID;
-
 use crate::{TOMBSTONE, stage};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -9,10 +7,10 @@ async fn a_paused_connection_is_started_and_stays_paused_with_its_note() {
     let stage = stage("paused", 100).await;
     stage.apply(TOMBSTONE).await;
     let _worker = stage.worker(&[]);
-    let _ = stage.ask(["pause", ID, "--reason", "the list is being cleaned"]).await.expect(0);
-    let _ = stage.ask(["start", ID, "--wait"]).await.expect(0);
+    stage.ask(["pause", stage.id(), "--reason", "the list is being cleaned"]).await.expect(0);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
     stage.assert_in_step();
-    let shown = stage.ask(["inspect", ID]).await.expect(0).stdout;
+    let shown = stage.ask(["inspect", stage.id()]).await.expect(0).stdout;
     assert!(shown.contains("the list is being cleaned"), "{shown}");
     assert!(shown.contains("paused"), "{shown}");
 }
@@ -26,15 +24,15 @@ async fn a_pause_that_races_with_a_run_is_kept() {
         // The first run's health and watermark are published while the pause is on its way.
         let reason = format!("round {round}");
         let (started, paused) = tokio::join!(
-            stage.ask(["start", ID, "--wait"]),
-            stage.ask(["pause", ID, "--reason", &reason]),
+            stage.ask(["start", stage.id(), "--wait"]),
+            stage.ask(["pause", stage.id(), "--reason", &reason]),
         );
-        let _ = started.expect(0);
-        let _ = paused.expect(0);
-        let shown = stage.ask(["inspect", ID]).await.expect(0).stdout;
+        started.expect(0);
+        paused.expect(0);
+        let shown = stage.ask(["inspect", stage.id()]).await.expect(0).stdout;
         assert!(shown.contains(&reason), "{shown}");
-        let _ = stage.ask(["resume", ID]).await.expect(0);
-        let shown = stage.ask(["inspect", ID]).await.expect(0).stdout;
+        stage.ask(["resume", stage.id()]).await.expect(0);
+        let shown = stage.ask(["inspect", stage.id()]).await.expect(0).stdout;
         assert!(!shown.contains(&reason), "{shown}");
     }
     stage.assert_in_step();

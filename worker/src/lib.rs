@@ -12,6 +12,6 @@ mod telemetry;
 
 pub use config::{ConfigError, LogFormat, WorkerConfig, WorkerFlags};
 pub use drain::stop_signal;
-pub use run::{GraceExceeded, run, run_with};
+pub use run::{GraceExceeded, run};
 pub use setting::{SETTINGS, Setting};
 pub use telemetry::init as init_telemetry;

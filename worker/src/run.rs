@@ -1,14 +1,6 @@
 //! Connect, check, register, run, drain.
 
-use std::{
-    future::Future,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use temporalio_client::{Client, NamespacedClient as _};
@@ -20,9 +12,8 @@ use temporalio_sdk::{
     },
 };
 use tidemark_activities::{
-    COMPARISONS_AT_ONCE, Publisher, SyncActivities, connect, schedule::ScheduleClient, setup,
+    COMPARISONS_AT_ONCE, Publisher, SyncActivities, schedule::ScheduleClient, setup,
 };
-use tidemark_connectors::{HttpConnectors, ProcessSecrets};
 use tidemark_engine::{
     definitions,
     diff::MemoryBudget,
@@ -31,13 +22,11 @@ use tidemark_engine::{
     store::Store,
 };
 use tidemark_workflows::sync::SyncConnection;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{config::WorkerConfig, ops, telemetry};
 
-/// The SDK's worker keeps about 0.4 KB of each activity for good, so it is made anew after so many.
-const ACTIVITIES_PER_WORKER: u64 = 100_000;
 /// Workflow tasks at once. They take milliseconds.
 const WORKFLOW_SLOTS: usize = 100;
 
@@ -47,25 +36,11 @@ const WORKFLOW_SLOTS: usize = 100;
 #[error("steps were still at work {0:?} after the worker was asked to stop")]
 pub struct GraceExceeded(pub Duration);
 
-/// Runs a worker against the Temporal that the environment names, until `shutdown`. The process's
-/// TLS provider must have been installed. Secrets in variables are those of this moment.
+/// Runs a worker until `shutdown`. Its future stays on one thread: workflows are not `Send`.
 ///
 /// # Errors
 /// Whatever keeps it from starting, with the next command; [`GraceExceeded`].
-pub async fn run(config: WorkerConfig, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let connectors = Arc::new(HttpConnectors::new(ProcessSecrets::capture())?);
-    let client = match connect::connect().await {
-        Ok(client) => client,
-        Err(error) => bail!("{error} ({})", error.hint()),
-    };
-    run_with(config, client, connectors, shutdown).await
-}
-
-/// Runs a worker over a client that is connected already, until `shutdown`.
-///
-/// # Errors
-/// As [`run`].
-pub async fn run_with(
+pub async fn run(
     config: WorkerConfig,
     client: Client,
     connectors: Arc<dyn Connectors>,
@@ -156,8 +131,9 @@ impl Bench {
         mut shutdown: std::pin::Pin<&mut impl Future<Output = ()>>,
     ) -> anyhow::Result<Shift> {
         let draining = self.draining.child_token();
-        let count = Arc::new(AtomicU64::new(0));
-        let mut worker = self.worker(runtime, draining.clone(), Arc::clone(&count))?;
+        let begun_count = watch::Sender::new(0);
+        let mut counted = begun_count.subscribe();
+        let mut worker = self.worker(runtime, draining.clone(), begun_count)?;
         let stop_polling = worker.shutdown_handle();
         let mut running = pin!(worker.run());
         let reason = tokio::select! {
@@ -166,7 +142,7 @@ impl Bench {
                 bail!("the SDK's worker ended without being asked");
             }
             () = shutdown.as_mut() => Shift::Closing,
-            () = counted(&count, ACTIVITIES_PER_WORKER) => Shift::Over,
+            _ = counted.wait_for(|count| *count >= self.config.renew_after) => Shift::Over,
         };
         // First the flag, then the polls: a step that begins between the two ends at once.
         match reason {
@@ -190,7 +166,7 @@ impl Bench {
         &self,
         runtime: &Runtime,
         draining: CancellationToken,
-        count: Arc<AtomicU64>,
+        begun_count: watch::Sender<u64>,
     ) -> anyhow::Result<Worker> {
         let publisher = Publisher::new(
             ScheduleClient::new(&self.client),
@@ -199,7 +175,7 @@ impl Bench {
         );
         let engine = Engine::new(self.store.clone(), Arc::clone(&self.connectors), self.settings());
         let activities =
-            SyncActivities::new(engine, publisher, self.config.heartbeat, draining, count);
+            SyncActivities::new(engine, publisher, self.config.heartbeat, draining, begun_count);
         let tuner = TunerHolder::builder()
             .workflow_task_slot_supplier(FixedSizeSlotSupplier::new(WORKFLOW_SLOTS))
             .activity_task_slot_supplier(FixedSizeSlotSupplier::new(self.config.max_activities))
@@ -226,13 +202,5 @@ impl Bench {
             fence: self.config.fence,
             ..Settings::default()
         }
-    }
-}
-
-/// Resolves when so many activities have begun.
-async fn counted(count: &AtomicU64, limit: u64) {
-    const LOOK_INTERVAL: Duration = Duration::from_secs(10);
-    while count.load(Ordering::Relaxed) < limit {
-        tokio::time::sleep(LOOK_INTERVAL).await;
     }
 }

@@ -67,6 +67,11 @@ impl Cargo {
         Ok(Path::new(target).join(profile).join(name))
     }
 
+    /// The root of the checkout.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Where cargo builds instead of its own choice, if it does.
     pub(crate) fn target(&self) -> Option<&Path> {
         self.target.as_deref()

@@ -30,13 +30,14 @@ enum Task {
 }
 
 fn main() -> ExitCode {
+    let done = |()| ExitCode::SUCCESS;
     let outcome = match Cli::parse().task {
-        Task::Test(options) => test::run(&options, is_ci()),
-        Task::Bench(options) => return bench::run(&options).unwrap_or_else(failed),
-        Task::Ci => test::run(&test::Options::default(), true),
+        Task::Test(options) => test::run(&options, is_ci()).map(done),
+        Task::Ci => test::run(&test::Options::default(), true).map(done),
+        Task::Bench(options) => bench::run(&options),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             say(&format!("error: {error:#}"));
             ExitCode::FAILURE

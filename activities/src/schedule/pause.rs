@@ -33,10 +33,10 @@ impl Pause {
         Self { reason: reason.split_whitespace().collect::<Vec<_>>().join(" "), ..Self::default() }
     }
 
-    /// Names the pause, so that it can be undone alone.
+    /// Whether it can be written into a note and read back.
     ///
     /// # Errors
-    /// A tag or name that would not survive in the note.
+    /// The character of its tag or author that cannot.
     pub fn check(&self) -> Result<(), ScheduleError> {
         for (part, text) in [("tag", &self.tag), ("author", &self.by)] {
             let broken = |c: &char| matches!(c, ',' | '[' | ']') || c.is_control();

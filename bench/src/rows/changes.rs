@@ -33,12 +33,7 @@ pub(super) async fn measure(options: &Options) -> anyhow::Result<Vec<Figure>> {
     let size: u32 = options.pick(1_000_000, 20_000);
     let ties: u32 = options.pick(300_000, 6_000);
     let shapes = [
-        Shape {
-            list: "even",
-            title: grouped(size.into()),
-            seed: Seed::of(size),
-            promised: true,
-        },
+        Shape { list: "even", title: grouped(size.into()), seed: Seed::of(size), promised: true },
         Shape {
             list: "tied",
             title: format!("{}, {} in one second", grouped(size.into()), grouped(ties.into())),
@@ -106,8 +101,10 @@ async fn run(
     };
     let also = if deleted > 0 { " + 1 deleted for ever" } else { "" };
     let what = |side: &str| {
-        format!("{side} requests, {CHANGED} changed + {ARCHIVED} archived{also}, {rule}, of {}",
-            shape.title)
+        format!(
+            "{side} requests, {CHANGED} changed + {ARCHIVED} archived{also}, {rule}, of {}",
+            shape.title
+        )
     };
     let figure = |side: &str, limit: f64, measured: u64| {
         let measured = count(measured);

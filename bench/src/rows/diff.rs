@@ -105,11 +105,7 @@ pub(super) async fn measure(options: &Options) -> anyhow::Result<Vec<Figure>> {
 fn program(options: &Options) -> anyhow::Result<PathBuf> {
     let built = || Some(std::env::current_exe().ok()?.parent()?.join("examples/diff_bench"));
     let program = options.diff_program.clone().or_else(built).context("no path to the example")?;
-    ensure!(
-        program.exists(),
-        "{} is not there: `cargo xtask bench` builds it",
-        program.display()
-    );
+    ensure!(program.exists(), "{} is not there: `cargo xtask bench` builds it", program.display());
     Ok(program)
 }
 

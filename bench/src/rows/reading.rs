@@ -33,8 +33,7 @@ pub(super) async fn measure(options: &Options) -> anyhow::Result<Vec<Figure>> {
     stage.start_worker()?;
     stage.fill(LIST, &Seed::of(size))?;
     stage.world().set_latency(LATENCY);
-    let plan =
-        Plan { name: "reading", list: LIST, space: Space::First, delete: Delete::Tombstone };
+    let plan = Plan { name: "reading", list: LIST, space: Space::First, delete: Delete::Tombstone };
     let definition = stage.connect(&plan).await?;
     let run = stage.run(definition.id()).await?;
     let ledger = stage.world().ledger();

@@ -153,9 +153,8 @@ fn figures(laps: &Laps) -> Vec<Figure> {
     let first = Spread::of(laps.first_requests.iter().copied());
     let begin = Spread::of(laps.activity_begins.iter().copied());
     let result = Spread::of(laps.results.iter().copied());
-    let note = |spread: &Spread| {
-        format!("median of {}, {}", laps.results.len(), spread.range(show))
-    };
+    let note =
+        |spread: &Spread| format!("median of {}, {}", laps.results.len(), spread.range(show));
     let printed = |what: &str, spread: &Spread| {
         Figure::printed(Row::Start, what, spread.median(), Unit::Seconds).note(note(spread))
     };

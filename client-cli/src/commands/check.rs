@@ -7,7 +7,7 @@ use serde::Serialize;
 use tidemark_engine::definitions;
 use tidemark_engine::port::SampleRecord;
 use tidemark_model::definition::{Definition, parse};
-use tidemark_model::failure::Failure;
+use tidemark_model::failure::{Failure, Side};
 use tidemark_model::ids::ConnectionId;
 
 use crate::error::Error;
@@ -114,12 +114,12 @@ async fn check(probe: Option<&Probe>, definition: &Definition, values: bool) -> 
         problems: Vec::new(),
     };
     let Some(probe) = probe else { return checked };
-    for missing in secrets::missing(definition) {
-        checked.problem(missing.to_string(), None);
+    let missing = secrets::missing(definition);
+    for one in &missing {
+        checked.problem(one.message(), Some("set it for this command as well".to_owned()));
     }
-    if !checked.ok {
-        return checked;
-    }
+    // What the missing secret of an end leads to is no second problem.
+    let at_hand = |side| !missing.iter().any(|one| one.side == side);
     let Probed { source, destination } = probe.look(definition).await;
     match source {
         Ok(found) => {
@@ -130,11 +130,13 @@ async fn check(probe: Option<&Probe>, definition: &Definition, values: bool) -> 
                 samples: found.samples.into_iter().map(|one| sample(one, values)).collect(),
             });
         }
-        Err(failure) => checked.failure(&failure),
+        Err(failure) if at_hand(Side::Source) => checked.failure(&failure),
+        Err(_) => {}
     }
     match destination {
         Ok(found) => checked.destination = Some(found.answer),
-        Err(failure) => checked.failure(&failure),
+        Err(failure) if at_hand(Side::Destination) => checked.failure(&failure),
+        Err(_) => {}
     }
     checked
 }

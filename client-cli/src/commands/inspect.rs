@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tidemark_activities::schedule::{Description, Pause};
+use tidemark_activities::schedule::Description;
 use tidemark_engine::definitions::{self, StoredDefinition};
 use tidemark_engine::log::Log;
 use tidemark_model::entry::Committed;
@@ -11,6 +11,7 @@ use tidemark_workflows::health::Health;
 
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::pauses::PauseState;
 use crate::run::{self, Open, Run, receipt_details, who_must_act};
 use crate::selection;
 use crate::session::Session;
@@ -59,7 +60,7 @@ struct ScheduleState {
     /// The definition that it was made from.
     definition_version: Option<u32>,
     paused: bool,
-    pauses: Vec<String>,
+    pauses: Vec<PauseState>,
     next_run_at: Vec<Timestamp>,
     started_count: u64,
     skipped_count: u64,
@@ -115,7 +116,7 @@ impl ScheduleState {
         Self {
             definition_version: description.from.as_ref().map(|from| from.version),
             paused: description.paused,
-            pauses: description.pauses().iter().map(Pause::to_string).collect(),
+            pauses: description.pauses().into_iter().map(PauseState::from).collect(),
             next_run_at: description.next_at.iter().take(TICKS).copied().collect(),
             started_count: description.action_count,
             skipped_count: description.skipped_count,
@@ -156,6 +157,11 @@ impl Known {
             )
     }
 
+    fn pause_lines(&self) -> String {
+        let lines: Vec<String> = self.schedule.pauses.iter().map(ToString::to_string).collect();
+        lines.join("\n")
+    }
+
     fn schedule(&self, details: Details, now: Timestamp) -> Details {
         let ticks: Vec<String> = self
             .schedule
@@ -174,7 +180,7 @@ impl Known {
         details
             .section("schedule")
             .pair_if("runs", every)
-            .pair_if("paused", self.schedule.paused.then(|| self.schedule.pauses.join("\n")))
+            .pair_if("paused", self.schedule.paused.then(|| self.pause_lines()))
             .pair(if self.schedule.paused { "next, if resumed" } else { "next" }, ticks.join("\n"))
             .pair_if(
                 "waiting",

@@ -4,12 +4,13 @@ use clap::ValueEnum;
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use serde::Serialize;
-use tidemark_activities::schedule::{Listed, Pause, RunRef, RunStatus};
+use tidemark_activities::schedule::{Listed, RunStatus};
 use tidemark_model::ids::ConnectionId;
 use tidemark_workflows::health::Health;
 
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::pauses::PauseState;
 use crate::run::{self, Open};
 use crate::selection::Selection;
 use crate::session::{Session, Temporal};
@@ -59,7 +60,7 @@ struct Standing {
     synced_through: Option<Timestamp>,
     lag_deadline: Option<Timestamp>,
     paused: bool,
-    pause_reasons: Vec<String>,
+    pauses: Vec<PauseState>,
     last_error: Option<String>,
     running: Option<Open>,
     next_run_at: Option<Timestamp>,
@@ -111,17 +112,13 @@ async fn standing(
 ) -> Standing {
     let health = listed.attributes.health;
     let pauses = listed.pauses();
-    let running = match of_status(&listed, RunStatus::Running) {
+    let open = listed.recent.iter().rev().find(|run| run.status == RunStatus::Running);
+    let running = match open.map(|started| &started.run) {
         Some(run) => temporal.look_at(run).await.ok().filter(|open| !open.closed),
         None => None,
     };
-    let last_error = match (health, newest_failure(&listed)) {
-        (Some(Health::Failing), Some(run)) => run::ended(session, &listed.connection, run)
-            .await
-            .ok()
-            .flatten()
-            .and_then(|ended| ended.failure)
-            .map(|failure| failure.to_string()),
+    let last_error = match health {
+        Some(Health::Failing) => last_error(session, &listed).await,
         _ => None,
     };
     Standing {
@@ -136,7 +133,7 @@ async fn standing(
         synced_through: listed.attributes.synced_through,
         lag_deadline: listed.attributes.lag_deadline,
         paused: listed.paused,
-        pause_reasons: pauses.iter().map(Pause::to_string).collect(),
+        pauses: pauses.into_iter().map(PauseState::from).collect(),
         last_error,
         running,
         next_run_at: if listed.paused { None } else { listed.next_at.first().copied() },
@@ -145,15 +142,17 @@ async fn standing(
     }
 }
 
-fn of_status(listed: &Listed, status: RunStatus) -> Option<&RunRef> {
-    listed.recent.iter().rev().find(|run| run.status == status).map(|started| &started.run)
-}
-
-/// The newest run that ended red.
-fn newest_failure(listed: &Listed) -> Option<&RunRef> {
-    [RunStatus::Failed, RunStatus::TimedOut, RunStatus::Terminated]
-        .into_iter()
-        .find_map(|status| of_status(listed, status))
+/// Why the newest run failed that left a record. What visibility says about how runs ended may be
+/// older than their records.
+async fn last_error(session: &Session, listed: &Listed) -> Option<String> {
+    for started in listed.recent.iter().rev() {
+        if let Ok(Some(ended)) = run::ended(session, &listed.connection, &started.run).await
+            && let Some(failure) = ended.failure
+        {
+            return Some(failure.to_string());
+        }
+    }
+    None
 }
 
 impl Standing {
@@ -181,9 +180,9 @@ impl Entry for Standing {
         &["CONNECTION", "HEALTH", "SYNCED THROUGH", "NEXT RUN", "NOW", "LAST ERROR"];
 
     fn cells(&self) -> Vec<Cell> {
-        let doing = match (&self.running, self.pause_reasons.first()) {
+        let doing = match (&self.running, self.pauses.first()) {
             (Some(open), _) => open.sentence(self.now),
-            (None, Some(reason)) => cut(reason, 60),
+            (None, Some(pause)) => cut(pause.reason(), 60),
             (None, None) => String::new(),
         };
         vec![

@@ -4,13 +4,15 @@ use std::fmt::Write as _;
 
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
-use tidemark_connectors::{HttpConnectors, ProcessSecrets, VisibleList};
+use tidemark_connectors::{HttpConnectors, VisibleList};
+use tidemark_model::failure::Side;
 use tidemark_model::ids::{AccountId, ConnectionId};
 use tidemark_model::secret::{LiteralSecret, SecretRef};
 use url::Url;
 
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::secrets::{self, Here};
 use crate::session::Session;
 use crate::ui::output::{self, Entry};
 use crate::ui::table::Cell;
@@ -106,7 +108,10 @@ impl Mailchimp {
     async fn run(self, session: &Session) -> Result<Exit, Error> {
         let api_key = reference(&self.api_key)?;
         let record_api_key = reference(&self.record_api_key)?;
-        let connectors = HttpConnectors::new(ProcessSecrets::capture())?;
+        if let Some(missing) = secrets::look(Side::Source, &api_key) {
+            return Err(Error::usage(missing.message(), "set it for this command as well"));
+        }
+        let connectors = HttpConnectors::new(Here)?;
         let placeholder = connection(&self.account, "new");
         let lists = connectors
             .mailchimp_lists(&placeholder, &api_key, self.base_url.as_ref())

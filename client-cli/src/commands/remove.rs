@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tidemark_activities::schedule::{RunRef, ScheduleError};
-use tidemark_connectors::{HttpConnectors, ProcessSecrets};
+use tidemark_connectors::HttpConnectors;
 use tidemark_engine::definitions::{self, Stored, StoredDefinition};
 use tidemark_engine::log::Log;
 use tidemark_engine::run::{Engine, Settings};
@@ -13,6 +13,7 @@ use tidemark_model::ids::ConnectionId;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::many::{self, Report};
+use crate::secrets::Here;
 use crate::selection::Many;
 use crate::session::{Session, Temporal};
 use crate::ui::output::OutputArgs;
@@ -117,6 +118,6 @@ async fn end_all(temporal: &Temporal, running: &[RunRef]) -> Result<(), Error> {
 
 async fn engine(session: &Session) -> Result<Engine, Error> {
     let store = session.store().await?.clone();
-    let connectors = HttpConnectors::new(ProcessSecrets::capture())?;
+    let connectors = HttpConnectors::new(Here)?;
     Ok(Engine::new(store, Arc::new(connectors), Settings::default()))
 }

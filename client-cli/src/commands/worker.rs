@@ -27,7 +27,7 @@ impl Args {
         let shutdown = tidemark_worker::stop_signal().map_err(Error::Runtime)?;
         let connectors = Arc::new(HttpConnectors::new(ProcessSecrets::capture())?);
         let client = connect().await?;
-        tidemark_worker::run_with(config, client, connectors, shutdown).await?;
+        tidemark_worker::run(config, client, connectors, shutdown).await?;
         Ok(Exit::Ok)
     }
 }

@@ -47,7 +47,8 @@ impl Temporal {
 }
 
 fn show(open: &Open, bar: &Bar) {
-    if open.closed {
+    // Between two steps, for milliseconds, the last one is still the better answer.
+    if open.closed || (open.step.is_none() && open.undecided_since.is_none()) {
         return;
     }
     let progress = open.step.as_ref().and_then(|step| step.progress.as_ref());

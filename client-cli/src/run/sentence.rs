@@ -129,7 +129,7 @@ fn cost_sentence(cost: &Cost) -> String {
 /// Who must act on a failure.
 pub(crate) fn who_must_act(class: FailureClass) -> &'static str {
     match class {
-        FailureClass::User => "the connection's owner: a credential or the definition",
+        FailureClass::User => "the connection's owner: a credential or the definition is at fault",
         FailureClass::Source => "the operators of the source, if it does not pass by itself",
         FailureClass::Destination => {
             "the operators of the destination, if it does not pass by itself"

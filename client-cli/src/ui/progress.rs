@@ -1,12 +1,19 @@
 //! How far a run is: a bar on a terminal, a line for each new stage elsewhere.
 
-use std::borrow::Cow;
 use std::sync::Mutex;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tidemark_model::progress::{Progress, Stage};
 
 use super::Ui;
+
+/// Of how many it is known.
+const WITH_TOTAL: &str = "{prefix:.bold} {bar:20.cyan/dim} {wide_msg}";
+const WITHOUT_TOTAL: &str = "{prefix:.bold} {spinner:.cyan} {wide_msg}";
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the templates are valid")
+}
 
 /// The bars of the runs that are followed at the same time.
 #[derive(Debug)]
@@ -36,10 +43,8 @@ impl Bars {
     /// The bar of a run, under its connection's name.
     pub(crate) fn bar(&self, name: &str) -> Bar {
         let drawn = self.drawn.then(|| {
-            let style = ProgressStyle::with_template("{prefix:.bold} {bar:20.cyan/dim} {wide_msg}")
-                .expect("the template is valid");
-            self.bars
-                .add(ProgressBar::new(0).with_style(style).with_prefix(Cow::Owned(name.to_owned())))
+            let bar = ProgressBar::no_length().with_prefix(name.to_owned());
+            self.bars.add(bar.with_style(style(WITHOUT_TOTAL)))
         });
         Bar { ui: self.ui, name: name.to_owned(), drawn, told: Mutex::new(None) }
     }
@@ -49,7 +54,13 @@ impl Bar {
     /// Shows where a run is. `sentence` says it in words.
     pub(crate) fn show(&self, stage: Option<Stage>, progress: Option<&Progress>, sentence: &str) {
         if let Some(bar) = &self.drawn {
-            bar.set_length(progress.and_then(|progress| progress.row_total).unwrap_or(0));
+            match progress.and_then(|progress| progress.row_total) {
+                Some(total) => {
+                    bar.set_style(style(WITH_TOTAL));
+                    bar.set_length(total);
+                }
+                None => bar.set_style(style(WITHOUT_TOTAL)),
+            }
             bar.set_position(progress.map_or(0, |progress| progress.row_count));
             bar.set_message(sentence.to_owned());
             return;

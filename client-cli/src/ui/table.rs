@@ -63,18 +63,21 @@ impl Cell {
     }
 }
 
+/// Cells are not wrapped on terminals of fewer columns.
+const NARROWEST: u16 = 60;
+
 /// Draws a table. On a terminal cells are wrapped to its width; elsewhere each row is a line.
 pub(crate) fn draw(columns: &[&str], rows: Vec<Vec<Cell>>, wrap: bool) -> String {
     let mut table = Table::new();
     table
         .load_style(comfy_table::presets::NOTHING)
-        .set_content_arrangement(if wrap {
-            ContentArrangement::Dynamic
-        } else {
-            ContentArrangement::Disabled
-        })
         // The stream that it is written to takes the colours out where they do not belong.
         .enforce_styling();
+    // A terminal that does not say how wide it is, or that is narrower than the words.
+    let wide_enough = table.width().is_some_and(|width| width >= NARROWEST);
+    if wrap && wide_enough {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
     // Otherwise the padding is styled too, and cannot be taken off the end of a line.
     table.style_text_only();
     let header = columns.iter().map(|name| Drawn::new(name).add_attribute(Attribute::Bold));

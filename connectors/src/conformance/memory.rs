@@ -37,8 +37,9 @@ struct State {
     times: Option<Vec<i64>>,
 }
 
-/// Of two readings of a key the greater one counts: by change time, then by request.
-type Rank = (i64, Timestamp);
+/// Of what is known of a key the greatest counts: by change time, then a gone mark before a
+/// reading, then by request.
+type Rank = (i64, bool, Timestamp);
 
 impl State {
     fn lay(&mut self, page: &Page) {
@@ -46,7 +47,7 @@ impl State {
         let rows = page.rows.iter().map(|row| (&row.key, row.modified, Some(row)));
         let gone = page.gone.iter().map(|gone| (&gone.key, gone.modified, None));
         for (key, modified, row) in rows.chain(gone) {
-            let rank = (modified, sent_at);
+            let rank = (modified, row.is_none(), sent_at);
             match self.newest.get_mut(key) {
                 Some(known) if known.0 <= rank => *known = (rank, row.cloned()),
                 Some(_) => {}
@@ -75,7 +76,7 @@ impl MemoryReading {
     pub fn over(committed: MemorySnapshot) -> Self {
         let newest = committed
             .iter()
-            .map(|(key, row)| (key.clone(), ((row.modified, Timestamp::MIN), Some(row.clone()))))
+            .map(|(key, row)| (key.clone(), ((row.modified, false, Timestamp::MIN), Some(row.clone()))))
             .collect();
         let state = Mutex::new(State { newest, ..State::default() });
         Self { committed, state }

@@ -1,29 +1,21 @@
-//! The requests that are made of the API.
-
-use std::time::Duration;
+//! The requests that are made about one list.
 
 use jiff::Timestamp;
-use reqwest::{StatusCode, Url};
-use secrecy::{ExposeSecret, SecretString};
-use serde::de::DeserializeOwned;
+use reqwest::StatusCode;
 use tidemark_engine::port::Clock;
 use tidemark_model::{
-    definition::{Definition, MailchimpDefinition},
     failure::{Failure, FailureKind, Side},
     receipt::Cost,
 };
 
 use super::{
+    account::{Account, read},
     listing::Listing,
-    refusal::{Subject, undated, unreadable},
+    refusal::{undated, unreadable},
     rows::{Malformed, MappedMember, MappedPage, Mapping},
     wire::{List, Lists},
 };
-use crate::http::{Answer, Caller};
-
-/// When Mailchimp itself ends a request. Until then one that was given up here takes one of the
-/// user's ten places.
-pub(crate) const SERVER_GIVES_UP_AFTER: Duration = Duration::from_secs(120);
+use crate::http::Answer;
 
 /// How many lists a failure names.
 const NAMED_LISTS: usize = 20;
@@ -31,12 +23,8 @@ const NAMED_LISTS: usize = 20;
 /// Makes the requests of one connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    http: reqwest::Client,
-    caller: Caller,
-    base: Url,
-    key: SecretString,
+    account: Account,
     list_id: String,
-    subject: Subject,
 }
 
 /// A listing's answer.
@@ -58,30 +46,8 @@ pub(super) struct LookedUp {
 }
 
 impl Client {
-    pub(crate) fn new(
-        http: reqwest::Client,
-        caller: Caller,
-        key: SecretString,
-        definition: &Definition,
-        mailchimp: &MailchimpDefinition,
-    ) -> Result<Self, Failure> {
-        let subject =
-            Subject { connection: definition.id().clone(), key: mailchimp.api_key().clone() };
-        let base = base(mailchimp.base_url(), &key, &subject)?;
-        let list_id = mailchimp.list_id().to_owned();
-        Ok(Self { http, caller, base, key, list_id, subject })
-    }
-
-    /// A client of no list in particular, for whoever writes the first definition.
-    pub(crate) fn without_list(
-        http: reqwest::Client,
-        caller: Caller,
-        key: SecretString,
-        subject: Subject,
-        base_url: Option<&Url>,
-    ) -> Result<Self, Failure> {
-        let base = base(base_url, &key, &subject)?;
-        Ok(Self { http, caller, base, key, list_id: String::new(), subject })
+    pub(crate) fn new(account: Account, list_id: &str) -> Self {
+        Self { account, list_id: list_id.to_owned() }
     }
 
     /// Asks the listing, and maps what it shows.
@@ -118,14 +84,14 @@ impl Client {
         clock: &dyn Clock,
     ) -> Result<LookedUp, Failure> {
         let path = ["lists", &self.list_id, "members", contact_id];
-        let answer = self.get(&path, &[("fields", mapping.member_fields())], clock).await?;
+        let answer = self.account.get(&path, &[("fields", mapping.member_fields())], clock).await?;
         let requested_at = answer.requested_at().ok_or_else(undated)?;
         let member = match answer.status() {
             StatusCode::NOT_FOUND => None,
             status if status.is_success() => {
                 Some(self.mapped(&answer, mapping, Mapping::member).await?)
             }
-            _ => return Err(self.subject.refusal(&answer)),
+            _ => return Err(self.account.subject().refusal(&answer)),
         };
         Ok(LookedUp { answer, requested_at, member })
     }
@@ -133,24 +99,11 @@ impl Client {
     /// The list's name.
     pub(super) async fn list(&self, clock: &dyn Clock) -> Result<(List, Cost), Failure> {
         let path = ["lists", &self.list_id];
-        let answer = self.get(&path, &[("fields", "id,name".to_owned())], clock).await?;
+        let answer = self.account.get(&path, &[("fields", "id,name".to_owned())], clock).await?;
         if !answer.status().is_success() {
             return Err(self.list_refusal(&answer, clock).await);
         }
         Ok((read(&answer)?, answer.cost()))
-    }
-
-    /// The lists that the key can see; at most a thousand.
-    pub(super) async fn lists(&self, clock: &dyn Clock) -> Result<Lists, Failure> {
-        let parameters = [
-            ("fields", "lists.id,lists.name,total_items".to_owned()),
-            ("count", "1000".to_owned()),
-        ];
-        let answer = self.get(&["lists"], &parameters, clock).await?;
-        if !answer.status().is_success() {
-            return Err(self.subject.refusal(&answer));
-        }
-        read(&answer)
     }
 
     async fn members(
@@ -158,27 +111,12 @@ impl Client {
         parameters: &[(&str, String)],
         clock: &dyn Clock,
     ) -> Result<Answer, Failure> {
-        let answer = self.get(&["lists", &self.list_id, "members"], parameters, clock).await?;
+        let answer =
+            self.account.get(&["lists", &self.list_id, "members"], parameters, clock).await?;
         if !answer.status().is_success() {
             return Err(self.list_refusal(&answer, clock).await);
         }
         Ok(answer)
-    }
-
-    async fn get(
-        &self,
-        path: &[&str],
-        parameters: &[(&str, String)],
-        clock: &dyn Clock,
-    ) -> Result<Answer, Failure> {
-        let mut url = self.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty();
-            segments.push("3.0").extend(path);
-        }
-        url.query_pairs_mut().extend_pairs(parameters);
-        let request = self.http.get(url).basic_auth("tidemark", Some(self.key.expose_secret()));
-        self.caller.call(request, clock).await
     }
 
     /// Mapping a page takes milliseconds: windows side by side must not wait for one another.
@@ -201,11 +139,11 @@ impl Client {
     /// A refusal of something about the list. An unknown list is an error that helps, never an
     /// empty list.
     async fn list_refusal(&self, answer: &Answer, clock: &dyn Clock) -> Failure {
-        let refusal = self.subject.refusal(answer);
+        let refusal = self.account.subject().refusal(answer);
         if refusal.kind != FailureKind::Gone {
             return refusal;
         }
-        let Ok(visible) = self.lists(clock).await else { return refusal };
+        let Ok(visible) = self.account.lists(clock).await else { return refusal };
         let list_id = &self.list_id;
         if visible.lists.iter().any(|list| list.id == *list_id) {
             let message = format!("Mailchimp knows the list `{list_id}`, but not its members: 404");
@@ -213,7 +151,7 @@ impl Client {
         }
         let message = format!(
             "the key at `{}` cannot see a list `{list_id}`; it can see {}",
-            self.subject.key,
+            self.account.subject().key,
             names(&visible)
         );
         Failure::new(FailureKind::Gone, Side::Source, message)
@@ -235,33 +173,4 @@ fn names(visible: &Lists) -> String {
         (false, 0) => named.join(", "),
         (false, others) => format!("{}, and {others} others", named.join(", ")),
     }
-}
-
-fn base(given: Option<&Url>, key: &SecretString, subject: &Subject) -> Result<Url, Failure> {
-    match given {
-        Some(base) => Ok(base.clone()),
-        None => data_centre(key, subject),
-    }
-}
-
-/// The address that the end of a key names (`…-us6`).
-fn data_centre(key: &SecretString, subject: &Subject) -> Result<Url, Failure> {
-    let key = key.expose_secret();
-    let name = key.rsplit_once('-').map(|(_, name)| name).filter(|name| {
-        !name.is_empty() && name.len() <= 10 && name.bytes().all(|b| b.is_ascii_alphanumeric())
-    });
-    name.and_then(|name| format!("https://{name}.api.mailchimp.com").parse().ok()).ok_or_else(
-        || {
-            let Subject { key, connection } = subject;
-            let message =
-                format!("the API key at `{key}` does not end with a data centre, such as `-us6`");
-            Failure::new(FailureKind::Invalid, Side::Source, message).hint(format!(
-                "put the whole key there, or give `base_url`, then: tidemark start {connection}"
-            ))
-        },
-    )
-}
-
-fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, Failure> {
-    serde_json::from_slice(answer.body()).map_err(|error| unreadable(&error.into()))
 }

@@ -4,19 +4,18 @@
 //! response, and when the total equals the rows of the mirror, that response proves that nothing
 //! else changed. What is beyond one response is in [`reading`].
 
+mod account;
 mod check;
 mod client;
 mod listing;
-mod lists;
 mod reading;
 mod refusal;
 mod rows;
 mod source;
 mod wire;
 
-pub(crate) use client::{Client, SERVER_GIVES_UP_AFTER};
-pub use lists::VisibleList;
-pub(crate) use lists::visible;
+pub(crate) use account::{Account, SERVER_GIVES_UP_AFTER};
+pub(crate) use client::Client;
 pub(crate) use refusal::Subject;
 pub(crate) use rows::Mapping;
 pub use source::MailchimpSource;

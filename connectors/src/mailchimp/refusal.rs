@@ -42,7 +42,9 @@ impl Subject {
                 failure(FailureKind::RateLimited, "takes no more requests for now")
             }
             (StatusCode::NOT_FOUND, _) => {
-                failure(FailureKind::Gone, "does not know what was asked for")
+                failure(FailureKind::Gone, "does not know what was asked for").hint(
+                    "look at `list_id` and `base_url` in the definition, then: tidemark check FILE",
+                )
             }
             (StatusCode::UPGRADE_REQUIRED, _) => failure(FailureKind::Invalid, "wants https")
                 .hint("give `base_url` with https, then: tidemark apply FILE"),

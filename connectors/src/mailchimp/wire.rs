@@ -53,16 +53,16 @@ struct Text<'b>(#[serde(borrow)] Cow<'b, str>);
 
 /// `GET /lists/{id}`, and an item of `GET /lists`.
 #[derive(Debug, Deserialize)]
-pub(super) struct List {
-    pub(super) id: String,
+pub(crate) struct List {
+    pub(crate) id: String,
     #[serde(default)]
-    pub(super) name: String,
+    pub(crate) name: String,
 }
 
 /// `GET /lists`.
 #[derive(Debug, Deserialize)]
-pub(super) struct Lists {
-    pub(super) lists: Vec<List>,
+pub(crate) struct Lists {
+    pub(crate) lists: Vec<List>,
     pub(super) total_items: u64,
 }
 

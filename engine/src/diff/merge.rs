@@ -17,7 +17,7 @@ use super::{
     entry::{Entries, Entry, KeyEntries, Reading, ReadingPlace, decode, skip},
     filter::DigestFilter,
     outcome::{Old, Outcomes, Rows, text},
-    partition::{Partition, partition_of, plan, quantiles},
+    partition::{Job, Plan, quantiles},
     spill::{Spill, SpillWriter},
     spool::Spool,
 };
@@ -26,7 +26,7 @@ use crate::snapshot::{Breadth, FileKind, FileWriter, Head, RangeWriter, View};
 /// The most keys that are sampled of a partition that does not fit into memory.
 const SAMPLED_KEYS: usize = 10_000;
 
-/// What a partition became.
+/// What a job's keys became.
 enum Merged {
     /// New range files.
     Ranges(Vec<RangeFile>),
@@ -37,18 +37,19 @@ enum Merged {
 impl Work {
     /// Compares by partitions.
     pub(super) fn compare_by_partition(&self) -> Result<DiffOutput, DiffError> {
-        let partitions = plan(&self.request, self.load_limit())?;
-        let spill = self.spill(&partitions)?;
+        // Quantiles of a sample are not those of the whole: room for some more.
+        let plan = Plan::of(&self.request, self.load_limit() / 3 * 2)?;
+        let spill = self.spill(&plan)?;
         let merged: Vec<Mutex<Option<Merged>>> =
-            partitions.iter().map(|_| Mutex::default()).collect();
+            plan.jobs.iter().map(|_| Mutex::default()).collect();
         let next = AtomicUsize::new(0);
         let merge_some = || {
             let mut outcomes = self.outcomes();
             loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some(partition) = partitions.get(index) else { return Ok(outcomes) };
-                let result = self.merge(partition, &spill, index, &mut outcomes)?;
-                *merged[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(job) = plan.jobs.get(number) else { return Ok(outcomes) };
+                let result = self.merge(&plan, job, &spill, &mut outcomes)?;
+                *merged[number].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
             }
         };
         let outcomes = self.on_threads(merge_some)?;
@@ -103,29 +104,30 @@ impl Work {
     }
 
     /// Routes everything that is known to its partition.
-    fn spill(&self, partitions: &[Partition]) -> Result<Spill, DiffError> {
+    fn spill(&self, plan: &Plan) -> Result<Spill, DiffError> {
         let request = &self.request;
         let filter = match &request.base {
-            Some(base) => Some(DigestFilter::of(base, request.budget.0 / 3, self.threads())?),
+            // It is gone before anything is merged.
+            Some(base) => Some(DigestFilter::of(base, request.budget.0 / 8 * 5, self.threads())?),
             None => None,
         };
         let memory = usize::try_from(request.budget.0 / 8).unwrap_or(usize::MAX) / self.threads();
         let next = AtomicUsize::new(0);
         let spill_some = || {
-            let mut spill = SpillWriter::new(&request.spill, partitions.len(), memory)?;
+            let mut spill = SpillWriter::new(&request.spill, plan.partition_count(), memory)?;
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 if index >= request.pages.page_count() {
                     return Ok(spill);
                 }
                 self.check_stop()?;
-                self.spill_page(index, partitions, filter.as_ref(), &mut spill)?;
+                self.spill_page(index, plan, filter.as_ref(), &mut spill)?;
             }
         };
         let mut writers = self.on_threads(spill_some)?;
         if let Some(writer) = writers.first_mut() {
             self.each_dirty(|key, id| {
-                let partition = partition_of(partitions, key);
+                let partition = plan.partition_of(key);
                 Ok(writer.push(partition, key.as_bytes(), &Entry::Dirty(id))?)
             })?;
         }
@@ -135,7 +137,7 @@ impl Work {
     fn spill_page(
         &self,
         index: usize,
-        partitions: &[Partition],
+        plan: &Plan,
         filter: Option<&DigestFilter>,
         spill: &mut SpillWriter,
     ) -> Result<(), DiffError> {
@@ -158,11 +160,11 @@ impl Work {
                 place: ReadingPlace { page: number, row: super::number(row) },
                 payload: (!thin).then_some((&shown.id, &shown.record)),
             };
-            let partition = partition_of(partitions, &shown.key);
+            let partition = plan.partition_of(&shown.key);
             spill.push(partition, shown.key.as_bytes(), &Entry::Reading(reading))?;
         }
         for gone in &page.gone {
-            let partition = partition_of(partitions, &gone.key);
+            let partition = plan.partition_of(&gone.key);
             spill.push(partition, gone.key.as_bytes(), &Entry::Gone(gone.modified))?;
         }
         self.request.rows_read.fetch_add(page.rows.len() as u64, Ordering::Relaxed);
@@ -171,15 +173,16 @@ impl Work {
 
     fn merge(
         &self,
-        partition: &Partition,
+        plan: &Plan,
+        job: &Job,
         spill: &Spill,
-        index: usize,
         outcomes: &mut Outcomes<'_>,
     ) -> Result<Merged, DiffError> {
-        let Partition { from, to, ranges } = partition;
+        let Job { partitions, ranges } = job;
+        let (from, to) = (plan.from(partitions.start), plan.until(partitions.end));
         let base = self.request.base.as_ref();
         let mut view = match base {
-            Some(base) => Some(base.view(Breadth::Thin, from, to.as_deref())?),
+            Some(base) => Some(base.view(Breadth::Thin, from, to)?),
             None => None,
         };
         let base_rows: u64 = match (base, ranges) {
@@ -191,10 +194,15 @@ impl Work {
         };
         let mut rows = match ranges {
             Some(_) => Rows::Spooled(Spool::new(&self.request.spill)),
-            None => Rows::Ranges(RangeWriter::new(&self.new_files, spill.entry_count(index))),
+            None => {
+                let expected = partitions.clone().map(|part| spill.entry_count(part)).sum();
+                Rows::Ranges(RangeWriter::new(&self.new_files, expected))
+            }
         };
         let moved = outcomes.tally.moved;
-        self.merge_spilled(spill, index, to.as_deref(), &mut view, outcomes, &mut rows)?;
+        for partition in partitions.clone() {
+            self.merge_spilled(spill, partition, &mut view, outcomes, &mut rows)?;
+        }
         self.merge_until(&mut view, None, outcomes, &mut rows)?;
         outcomes.settle(&mut rows)?;
         drop(view);
@@ -203,7 +211,7 @@ impl Work {
                 let too_much =
                     spool.row_count().saturating_mul(self.request.layout.fold_at) > base_rows;
                 if too_much && outcomes.tally.moved > moved {
-                    self.fold(partition, base_rows, spool).map(Merged::Ranges)
+                    self.fold((from, to), base_rows, spool).map(Merged::Ranges)
                 } else {
                     Ok(Merged::Beside(ranges.clone(), spool))
                 }
@@ -218,7 +226,6 @@ impl Work {
         &self,
         spill: &Spill,
         index: usize,
-        to: Option<&str>,
         view: &mut Option<View>,
         outcomes: &mut Outcomes<'_>,
         rows: &mut Rows,
@@ -227,11 +234,8 @@ impl Work {
             let bounds = self.sampled_bounds(spill, index)?;
             if !bounds.is_empty() {
                 let parts = self.split(spill, index, &bounds)?;
-                for part in 0..=bounds.len() {
-                    let to = bounds.get(part).map(|bound| &**bound).or(to);
-                    self.merge_spilled(&parts, part, to, view, outcomes, rows)?;
-                }
-                return Ok(());
+                return (0..=bounds.len())
+                    .try_for_each(|part| self.merge_spilled(&parts, part, view, outcomes, rows));
             }
         }
         let room = spill.bytes(index).min(self.load_limit());
@@ -311,15 +315,15 @@ impl Work {
         Ok(Spill::of(vec![parts])?)
     }
 
-    /// Writes a partition's ranges anew, with the spooled rows in them.
+    /// Writes a job's ranges anew, with the spooled rows in them.
     fn fold(
         &self,
-        partition: &Partition,
+        (from, to): (&str, Option<&str>),
         base_rows: u64,
         spool: Spool,
     ) -> Result<Vec<RangeFile>, DiffError> {
         let base = self.request.base.as_ref().expect("only a base's ranges are folded");
-        let mut view = base.range_view(&partition.from, partition.to.as_deref())?;
+        let mut view = base.range_view(from, to)?;
         let mut writer = RangeWriter::new(&self.new_files, base_rows);
         let mut spooled = spool.rows()?;
         loop {
@@ -359,7 +363,8 @@ fn merge_key(
     outcomes: &mut Outcomes<'_>,
     rows: &mut Rows,
 ) -> Result<(), DiffError> {
-    let Some(view) = view.as_mut().filter(|view| view.key().map(str::as_bytes) == Some(known.key)) else {
+    let Some(view) = view.as_mut().filter(|view| view.key().map(str::as_bytes) == Some(known.key))
+    else {
         return outcomes.take(known.key, Old::default(), Some(known), |_| None, rows);
     };
     let old = view.head().map(|head| old(&head)).unwrap_or_default();

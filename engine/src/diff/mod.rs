@@ -140,7 +140,7 @@ pub struct MemoryBudget(pub u64);
 
 impl Default for MemoryBudget {
     fn default() -> Self {
-        Self(64 * 1024 * 1024)
+        Self(40 * 1024 * 1024)
     }
 }
 

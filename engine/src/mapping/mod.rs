@@ -55,12 +55,20 @@ impl Mapper {
     /// The mapping of a definition: its fields, its id rule and what it requires.
     #[must_use]
     pub fn new(definition: &Definition) -> Self {
+        Self::picking(definition, &[])
+    }
+
+    /// The same, and other paths whose values [`pick`](Self::pick) hands out on the way: what a
+    /// source wants to know of a row beside its record.
+    #[must_use]
+    pub fn picking(definition: &Definition, others: &[&str]) -> Self {
         let record = definition.record();
         let required = definition.policy().required();
         Self::of(
             (record.id_prefix(), record.id_path().as_str()),
             record.fields().iter().map(|(field, path)| (field.as_str(), path.as_str())),
             |field| required.contains(field),
+            others,
         )
     }
 
@@ -68,6 +76,7 @@ impl Mapper {
         (id_prefix, id_path): (&str, &str),
         fields: impl Iterator<Item = (&'a str, &'a str)>,
         required: impl Fn(&str) -> bool,
+        others: &[&str],
     ) -> Self {
         let mut shapes = vec![Field::new(ID, id_prefix, true)];
         let mut paths = vec![id_path.to_owned()];
@@ -75,7 +84,7 @@ impl Mapper {
             shapes.push(Field::new(field, "", required(field)));
             paths.push(path.to_owned());
         }
-        let trie = PathTrie::new(&paths);
+        let trie = PathTrie::new(paths.iter().map(String::as_str).chain(others.iter().copied()));
         Self { shape: Arc::new(Shape { fields: shapes, paths: paths.into(), trie }) }
     }
 
@@ -91,12 +100,30 @@ impl Mapper {
     /// Of a key that stands twice in an object the last one counts.
     #[must_use]
     pub fn map(&self, source_record: &str, seen: &mut PathsSeen) -> Mapped {
-        let mut values = vec![None; self.shape.fields.len()];
-        if self.shape.trie.pick(source_record, &mut values).is_err() {
+        self.pick(source_record, seen, &mut [])
+    }
+
+    /// Maps a source record, and puts the values of the other paths into `picked`, in their order:
+    /// each as it stands in the JSON text, `None` if it is absent or the text is no JSON object.
+    #[must_use]
+    pub fn pick<'t>(
+        &self,
+        source_record: &'t str,
+        seen: &mut PathsSeen,
+        picked: &mut [Option<&'t str>],
+    ) -> Mapped {
+        let Shape { fields, trie, .. } = &*self.shape;
+        let mut values = vec![None; trie.len()];
+        picked.fill(None);
+        if trie.pick(source_record, &mut values).is_err() {
             return Mapped::Invalid(InvalidReason::NotJson);
         }
-        seen.note(&values, source_record);
-        record::assemble(&self.shape.fields, &values)
+        let (values, others) = values.split_at(fields.len());
+        for (picked, value) in picked.iter_mut().zip(others) {
+            *picked = *value;
+        }
+        seen.note(values, source_record);
+        record::assemble(fields, values)
             .map_or_else(Mapped::Invalid, |(id, json)| Mapped::Record { id, json })
     }
 
@@ -109,9 +136,17 @@ impl Mapper {
         source_record: &str,
         seen: &mut PathsSeen,
     ) -> (Row, Option<InvalidReason>) {
-        match self.map(source_record, seen) {
-            Mapped::Record { id, json } => (Row::sent(key, modified, id, json), None),
-            Mapped::Invalid(reason) => {
+        self.map(source_record, seen).into_row(key, modified)
+    }
+}
+
+impl Mapped {
+    /// The row of the listing, and why it is an invalid one if it is.
+    #[must_use]
+    pub fn into_row(self, key: String, modified: i64) -> (Row, Option<InvalidReason>) {
+        match self {
+            Self::Record { id, json } => (Row::sent(key, modified, id, json), None),
+            Self::Invalid(reason) => {
                 (Row::without_record(key, modified, RowState::Invalid), Some(reason))
             }
         }

@@ -9,6 +9,7 @@ fn mapper() -> Mapper {
         [("age", "merge_fields.AGE"), ("email", "email_address"), ("name", "merge_fields.FNAME")]
             .into_iter(),
         |field| field == "email",
+        &["status", "contact_id", "merge_fields"],
     )
 }
 
@@ -92,8 +93,21 @@ fn of_a_key_that_stands_twice_the_last_counts() {
 }
 
 #[test]
+fn hands_out_other_values_as_they_stand() {
+    let text = r#"{"contact_id": "c\n", "email_address": "", "merge_fields": {"AGE" : 1}}"#;
+    let mapper = mapper();
+    let mut picked = [Some("before"); 3];
+    let mapped = mapper.pick(text, &mut mapper.paths_seen(), &mut picked);
+    assert!(matches!(mapped, Mapped::Invalid(InvalidReason::Empty { .. })));
+    assert_eq!(picked, [None, Some(r#""c\n""#), Some(r#"{"AGE" : 1}"#)]);
+    let mapped = mapper.pick("no", &mut mapper.paths_seen(), &mut picked);
+    assert_eq!((mapped, picked), (Mapped::Invalid(InvalidReason::NotJson), [None; 3]));
+}
+
+#[test]
 fn a_path_may_lie_inside_another() {
-    let mapper = Mapper::of(("", "id"), [("inner", "a.b"), ("outer", "a")].into_iter(), |_| false);
+    let mapper =
+        Mapper::of(("", "id"), [("inner", "a.b"), ("outer", "a")].into_iter(), |_| false, &[]);
     let map = |text| mapper.map(text, &mut mapper.paths_seen());
     assert_eq!(
         map(r#"{"id":"1","a":"text"}"#),
@@ -111,6 +125,7 @@ fn names_the_nearest_of_unmatched_paths() {
         ("", "id"),
         [("a", "merge_fields.FNMAE"), ("b", "email"), ("c", "fname"), ("d", "zzz")].into_iter(),
         |_| false,
+        &[],
     );
     let mut one = mapper.paths_seen();
     let mut other = mapper.paths_seen();

@@ -10,25 +10,51 @@ use serde_json::value::RawValue;
 /// A value as it stands in the JSON text, or nothing if it is not there.
 pub(super) type Picked<'t> = Option<&'t str>;
 
+/// Paths into a JSON object.
+#[derive(Debug)]
+pub(super) struct PathTrie {
+    root: Node,
+    len: usize,
+}
+
 /// What is wanted at one place of an object, and below it.
 #[derive(Debug, Default)]
-pub(super) struct PathTrie {
-    /// The fields whose value is here.
-    fields: Vec<usize>,
-    below: Vec<(Box<str>, PathTrie)>,
+struct Node {
+    /// The paths that end here, by their place in the list.
+    paths: Vec<usize>,
+    below: Vec<(Box<str>, Node)>,
 }
 
 impl PathTrie {
-    /// Of dotted paths; a field is known by its path's place in the list.
-    pub(super) fn new(paths: &[String]) -> Self {
-        let mut root = Self::default();
-        for (field, path) in paths.iter().enumerate() {
-            let leaf = path.split('.').fold(&mut root, |node, key| node.child(key));
-            leaf.fields.push(field);
+    /// Of dotted paths; a path is known by its place in the list.
+    pub(super) fn new<'p>(paths: impl Iterator<Item = &'p str>) -> Self {
+        let mut trie = Self { root: Node::default(), len: 0 };
+        for path in paths {
+            let leaf = path.split('.').fold(&mut trie.root, |node, key| node.child(key));
+            leaf.paths.push(trie.len);
+            trie.len += 1;
         }
-        root
+        trie
     }
 
+    /// How many paths it has.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Writes the values of all paths in a JSON object into `values`.
+    pub(super) fn pick<'t>(
+        &self,
+        text: &'t str,
+        values: &mut [Picked<'t>],
+    ) -> Result<(), serde_json::Error> {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        deserializer.deserialize_map(Walk { node: &self.root, values })?;
+        deserializer.end()
+    }
+}
+
+impl Node {
     fn child(&mut self, key: &str) -> &mut Self {
         let place = self.below.iter().position(|(name, _)| **name == *key).unwrap_or_else(|| {
             self.below.push((key.into(), Self::default()));
@@ -36,22 +62,11 @@ impl PathTrie {
         });
         &mut self.below[place].1
     }
-
-    /// Writes the values of all fields of a JSON object into `values`.
-    pub(super) fn pick<'t>(
-        &self,
-        text: &'t str,
-        values: &mut [Picked<'t>],
-    ) -> Result<(), serde_json::Error> {
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        deserializer.deserialize_map(Walk { node: self, values })?;
-        deserializer.end()
-    }
 }
 
 /// Walks the value of one node that has others below it.
 struct Walk<'n, 'v, 't> {
-    node: &'n PathTrie,
+    node: &'n Node,
     values: &'v mut [Picked<'t>],
 }
 
@@ -79,18 +94,18 @@ impl<'t> Visitor<'t> for Walk<'_, '_, 't> {
                 }
                 Some(node) if node.below.is_empty() => {
                     let value: &'t RawValue = entries.next_value()?;
-                    for &field in &node.fields {
-                        values[field] = Some(value.get());
+                    for &path in &node.paths {
+                        values[path] = Some(value.get());
                     }
                 }
-                Some(node) if node.fields.is_empty() => {
+                Some(node) if node.paths.is_empty() => {
                     entries.next_value_seed(Walk { node, values })?;
                 }
                 // Wanted as a whole and in parts: a rare mapping, read twice.
                 Some(node) => {
                     let value: &'t RawValue = entries.next_value()?;
-                    for &field in &node.fields {
-                        values[field] = Some(value.get());
+                    for &path in &node.paths {
+                        values[path] = Some(value.get());
                     }
                     serde_json::Deserializer::from_str(value.get())
                         .deserialize_any(Walk { node, values })
@@ -135,11 +150,11 @@ impl<'t> Visitor<'t> for Walk<'_, '_, 't> {
 
 /// Looks an object's key up among the nodes below one.
 struct Wanted<'n> {
-    node: &'n PathTrie,
+    node: &'n Node,
 }
 
 impl<'t, 'n> DeserializeSeed<'t> for Wanted<'n> {
-    type Value = Option<&'n PathTrie>;
+    type Value = Option<&'n Node>;
 
     fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
@@ -147,7 +162,7 @@ impl<'t, 'n> DeserializeSeed<'t> for Wanted<'n> {
 }
 
 impl<'n> Visitor<'_> for Wanted<'n> {
-    type Value = Option<&'n PathTrie>;
+    type Value = Option<&'n Node>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")

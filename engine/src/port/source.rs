@@ -133,8 +133,9 @@ pub trait Mirror: Send + Sync {
     /// The rows of up to 1,000 keys in the last committed snapshot, whatever was staged since.
     async fn look_up_committed(&self, keys: &[String]) -> Result<Vec<Option<MirrorRow>>, Failure>;
 
-    /// From now on the reading covers everything: the snapshot no longer counts. Remembered over
-    /// attempts. Pages staged so far keep counting.
+    /// From now on the reading covers everything: the snapshot no longer counts. Pages staged so
+    /// far keep counting. Remembered over attempts: once this was called, even if its answer was
+    /// lost, a later attempt may be asked with [`Coverage::Full`].
     async fn begin_full(&self) -> Result<(), Failure>;
 }
 

@@ -3,7 +3,7 @@
 //! Each step may be carried out again, by the same worker or another, at any point of any earlier
 //! attempt: what is durable is found and not done twice, and a finished step gives the same answer.
 //! What a run is decided to be — its number, base, definition and coverage — is written down
-//! before its first request ([`start`]); everything after follows from that and from the log.
+//! before its first request; everything after follows from that and from the log.
 
 mod acknowledgement;
 mod commit;

@@ -131,14 +131,16 @@ impl<'p> Push<'p> {
         let acknowledged: BTreeMap<_, _> =
             done.batches.into_iter().map(|ack| (ack.batch, ack)).collect();
         let earlier = acknowledged.values().map(|ack| ack.record_count).sum();
-        Self {
+        let push = Self {
             host,
             folder,
             changes,
             total: changes.batches().iter().map(|batch| batch.record_count).sum(),
             acknowledged: Mutex::new(acknowledged),
             pace: Pace::begin(host.clock(), Stage::Push, earlier),
-        }
+        };
+        push.report(earlier);
+        push
     }
 
     fn acknowledged(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, Acknowledgement>> {
@@ -197,9 +199,12 @@ impl<'p> Push<'p> {
             acknowledged.insert(index, ack);
             acknowledged.values().map(|ack| ack.record_count).sum()
         };
-        let progress = self.pace.progress(self.host.clock(), count, Some(self.total));
-        self.host.report(progress);
+        self.report(count);
         Ok(())
+    }
+
+    fn report(&self, count: u64) {
+        self.host.report(self.pace.progress(self.host.clock(), count, Some(self.total)));
     }
 
     /// The acknowledgements of all batches.

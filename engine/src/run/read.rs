@@ -154,10 +154,11 @@ impl Engine {
             ReadingSession::open(folder, snapshot, start.coverage, settings, host).await?;
         let owed = start.owed_entries(log).await?;
         let request = ReadRequest {
-            coverage: start.coverage,
+            // Once an attempt began to read in full, every later one is asked to.
+            coverage: session.coverage(),
             since: start.since,
             // A full reading shows every key that there is.
-            must_see: match start.coverage {
+            must_see: match session.coverage() {
                 Coverage::Full => Vec::new(),
                 Coverage::Changes => owed_keys(folder, &owed).await?,
             },

@@ -18,9 +18,6 @@ mod times;
 mod view;
 mod write;
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
@@ -33,7 +30,6 @@ use tokio::runtime::Handle;
 pub use layout::Layout;
 
 pub(crate) use columns::{FileKind, FileRow, Standing};
-pub(crate) use look_up::Found;
 pub(crate) use part::read_part;
 pub(crate) use scan::{Breadth, Payload};
 pub(crate) use stack::Stack;

@@ -28,7 +28,7 @@ use super::{
 use crate::store::{Folder, StoreError, Upload};
 
 /// Rows that are handed to the Parquet writer at once, at most.
-const BATCH_ROWS: usize = 4_096;
+const BATCH_ROWS: usize = 1_024;
 
 /// Bytes of keys, ids and records that are handed to the Parquet writer at once, about.
 const BATCH_BYTES: usize = 1024 * 1024;

@@ -1,7 +1,7 @@
 //! How a key stands after several readings of it, in whatever order they arrived.
 
 use jiff::Timestamp;
-use tidemark_model::row::Row;
+use tidemark_model::row::{Digest, Row, RowState};
 
 use super::page::Reader;
 use crate::port::MirrorRow;
@@ -108,7 +108,6 @@ fn put_row(bytes: &mut Vec<u8>, row: Option<MirrorRow>) {
 }
 
 fn get_row(bytes: &mut Reader<'_>) -> Option<Option<MirrorRow>> {
-    use tidemark_model::row::{Digest, RowState};
     let state = match bytes.byte()? {
         ABSENT => return Some(None),
         code => RowState::from_code(code)?,

@@ -30,10 +30,13 @@ pub(crate) enum Shown {
     Invalid,
 }
 
+/// What is shown of each key, and its change time.
+pub(crate) type Rows = BTreeMap<String, (Shown, i64)>;
+
 /// The source's state.
 #[derive(Default)]
 pub(crate) struct State {
-    rows: BTreeMap<String, (Shown, i64)>,
+    rows: Rows,
     /// Rows that were archived, and when.
     archived: BTreeMap<String, i64>,
     pub(crate) request_count: u64,
@@ -107,6 +110,21 @@ impl Listing {
         let mut state = self.state();
         state.rows.remove(key);
         state.archived.remove(key);
+    }
+
+    /// The rows as they are.
+    pub(crate) fn snapshot(&self) -> Rows {
+        self.state().rows.clone()
+    }
+
+    /// The row is what it was then, without a trace of anything since.
+    pub(crate) fn take_back(&self, key: &str, rows: &Rows) {
+        let mut state = self.state();
+        state.archived.remove(key);
+        match rows.get(key) {
+            Some(row) => state.rows.insert(key.to_owned(), row.clone()),
+            None => state.rows.remove(key),
+        };
     }
 
     /// The records that belong at the destination.

@@ -49,6 +49,10 @@ impl FaultyStore {
         self.plan.lock().unwrap().fault.is_some()
     }
 
+    pub(crate) fn forget_fault(&self) {
+        self.plan.lock().unwrap().fault = None;
+    }
+
     pub(crate) async fn names(&self) -> Vec<String> {
         let mut listed = self.inner.list(None);
         let mut names = Vec::new();

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use object_store::path::Path;
 use tempfile::TempDir;
 use tidemark_engine::{
@@ -181,6 +182,12 @@ impl World {
 
     pub(crate) fn destination(&self) -> Destination {
         self.destinations.at(Self::ADDRESS)
+    }
+
+    /// Time passes until an instant.
+    pub(crate) fn wait_until(&self, instant: Timestamp) {
+        let wait = instant.duration_since(self.clock.now());
+        self.clock.advance(Duration::try_from(wait).unwrap_or_default());
     }
 
     /// Stores the next version of the definition.

@@ -73,10 +73,8 @@ impl Args {
     pub(crate) async fn run(self, session: &Session) -> Result<Exit, Error> {
         let ui = session.ui();
         let definitions = self.definitions(session).await?;
-        for definition in &definitions {
-            for missing in secrets::missing(definition) {
-                ui.warning(&format!("{}: {missing}", definition.id()));
-            }
+        for warning in secrets::warnings(&definitions) {
+            ui.warning(&warning);
         }
         let planner = Planner::new(session, self.same_destination, self.heartbeat_timeout);
         let mut changes = planner.plan(definitions).await?;

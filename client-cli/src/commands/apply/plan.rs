@@ -7,6 +7,7 @@ use serde::Serialize;
 use tidemark_activities::schedule::{Projection, ProjectionSettings, ScheduleError};
 use tidemark_engine::definitions;
 use tidemark_engine::log::Log;
+use tidemark_engine::store::Folder;
 use tidemark_model::definition::{Consequence, Counts, Definition, Effect, consequences};
 use tidemark_model::failure::Failure;
 
@@ -156,10 +157,7 @@ impl<'s> Planner<'s> {
         let stored = definitions::newest(&folder).await?;
         let stored_version = stored.as_ref().map_or(0, |stored| stored.version);
         let Some(old) = stored.and_then(|stored| stored.definition) else {
-            return Ok(Change {
-                consequences: consequences(None, &definition, Counts::default()),
-                ..Change::new(definition, stored_version, Kind::Create)
-            });
+            return self.creation(&folder, definition, stored_version).await;
         };
         if old == definition {
             let kind = if self.scheduled(&definition, stored_version).await? {
@@ -169,12 +167,7 @@ impl<'s> Planner<'s> {
             };
             return Ok(Change::new(definition, stored_version, kind));
         }
-        let log = Log::open(&folder).await?;
-        let receipt = log.newest_commit().map(|commit| &commit.receipt);
-        let counts = Counts {
-            rows: receipt.map(|receipt| receipt.rows.next),
-            records: receipt.map(|receipt| receipt.records.next),
-        };
+        let counts = counts(&Log::open(&folder).await?);
         let mut consequences = consequences(Some(&old), &definition, counts);
         let same_destination = self.same_destination && stays(&definition, &mut consequences)?;
         Ok(Change {
@@ -182,6 +175,34 @@ impl<'s> Planner<'s> {
             same_destination,
             ..Change::new(definition, stored_version, Kind::Change)
         })
+    }
+
+    /// A connection that is not there. One that was removed goes on from its log, unless that was
+    /// purged.
+    async fn creation(
+        &self,
+        folder: &Folder,
+        definition: Definition,
+        stored_version: u32,
+    ) -> Result<Change, Error> {
+        let log = Log::open(folder).await?;
+        let mut consequences = match removed(folder, stored_version).await? {
+            Some(old) if log.newest_commit().is_some() => {
+                consequences(Some(&old), &definition, counts(&log))
+            }
+            _ => consequences(None, &definition, Counts::default()),
+        };
+        if consequences.is_empty() {
+            consequences.push(Consequence {
+                field: "connection".to_owned(),
+                before: None,
+                after: Some(definition.summary()),
+                effect: Effect::Nothing,
+                sentence: "goes on from its log: what changed since is read and sent".to_owned(),
+                asks: false,
+            });
+        }
+        Ok(Change { consequences, ..Change::new(definition, stored_version, Kind::Create) })
     }
 
     /// The schedule that follows from a definition.
@@ -198,6 +219,26 @@ impl<'s> Planner<'s> {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// How much there is, as of the newest commit.
+fn counts(log: &Log) -> Counts {
+    let receipt = log.newest_commit().map(|commit| &commit.receipt);
+    Counts {
+        rows: receipt.map(|receipt| receipt.rows.next),
+        records: receipt.map(|receipt| receipt.records.next),
+    }
+}
+
+/// The definition that held before a connection was removed.
+async fn removed(folder: &Folder, newest_version: u32) -> Result<Option<Definition>, Error> {
+    for version in (1..newest_version).rev() {
+        let stored = definitions::at(folder, version).await?;
+        if let Some(definition) = stored.and_then(|stored| stored.definition) {
+            return Ok(Some(definition));
+        }
+    }
+    Ok(None)
 }
 
 /// Asks both ends of each connection that is new or changed, if its secrets are at hand here, and
@@ -272,7 +313,7 @@ impl Applied {
         };
         let what = consequence.map(|one| match (&one.before, &one.after) {
             (Some(before), Some(after)) => format!("{}: {before} -> {after}", one.field),
-            (None, Some(after)) if one.effect == Effect::FirstSync => after.clone(),
+            (None, Some(after)) if one.field == "connection" => after.clone(),
             (None, Some(after)) => format!("{}: {after}", one.field),
             (_, None) => format!("{}: left out", one.field),
         });

@@ -215,6 +215,11 @@ impl Journal {
         !self.asked_else && self.youngest_archived.is_none_or(|archived| archived < second)
     }
 
+    /// The keys that must be seen and were not.
+    pub(super) fn unseen<'k>(&self, must_see: &'k [String]) -> impl Iterator<Item = &'k String> {
+        must_see.iter().filter(|key| !self.seen.contains(*key))
+    }
+
     /// The number of the next page of a window: pages that are durable keep theirs.
     pub(super) fn next_number(&self, window: &str) -> u32 {
         self.next_numbers.get(window).copied().unwrap_or(0)

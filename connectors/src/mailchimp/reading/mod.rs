@@ -17,6 +17,7 @@
 mod bisect;
 mod desk;
 mod journal;
+mod look_up;
 mod position;
 mod turns;
 mod walk;

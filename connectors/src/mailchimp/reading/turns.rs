@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use futures::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
-use tidemark_engine::port::{KeyTime, Reading};
+use tidemark_engine::port::Reading;
 use tidemark_model::{
     entry::Coverage,
     failure::{Failure, FailureKind, Side},
@@ -16,6 +15,7 @@ use super::{
     bisect::{Bisect, Searched},
     desk::{Desk, Draft, Staged, stands},
     journal::{Journal, Newest, Step, WalkName},
+    look_up,
     walk::Walk,
 };
 use crate::mailchimp::listing::{BEGINNING, END, Listing, Span};
@@ -164,8 +164,8 @@ impl<'a> Turns<'a> {
         let may_be = match newest.turn {
             0 => {
                 let before = earlier(newest.begun_at, self.settle()).as_second();
-                self.journal.first_stands_alone(before)
-                    && (self.full || self.unseen().next().is_none())
+                let mut unseen = self.journal.unseen(&self.desk.request.must_see);
+                self.journal.first_stands_alone(before) && (self.full || unseen.next().is_none())
             }
             _ => newest.fresh,
         };
@@ -188,7 +188,7 @@ impl<'a> Turns<'a> {
             if latest.turn == 0 || self.journal.outdated {
                 return Ok(());
             }
-        } else if self.contradicted() || self.must_see_too_many().await? {
+        } else if self.contradicted() {
             return self.go_full().await;
         }
         let mut comparable = latest.reaches_back();
@@ -196,7 +196,10 @@ impl<'a> Turns<'a> {
             self.read_changes(latest).await?;
         }
         if latest.turn == 0 {
-            comparable &= !self.look_up().await?;
+            if self.unseen_are_many().await? {
+                return self.go_full().await;
+            }
+            comparable &= !look_up::unseen(&self.desk, &mut self.journal).await?;
         }
         if comparable && !self.contradicted() {
             self.find_difference(latest).await?;
@@ -285,30 +288,10 @@ impl<'a> Turns<'a> {
         self.journal.contradicted && !self.full
     }
 
-    /// The keys that must be seen and were not.
-    fn unseen(&self) -> impl Iterator<Item = &String> {
-        self.desk.request.must_see.iter().filter(|key| !self.journal.seen.contains(*key))
-    }
-
-    async fn must_see_too_many(&self) -> Result<bool, Failure> {
-        let count = self.desk.request.must_see.len() as u64;
+    /// Whether so many keys must still be seen that a full read is cheaper than looking them up.
+    async fn unseen_are_many(&self) -> Result<bool, Failure> {
+        let count = self.journal.unseen(&self.desk.request.must_see).count() as u64;
         Ok(count > 1 && count > self.desk.mirror.row_count().await? / ROWS_PER_LOOK_UP)
-    }
-
-    /// Looks up the keys that must be seen and were not. Whether any was looked up.
-    async fn look_up(&mut self) -> Result<bool, Failure> {
-        let Self { desk, journal, .. } = self;
-        let first = journal.next_number(LOOK_UPS);
-        let unseen = desk.request.must_see.iter().filter(|key| !journal.seen.contains(*key));
-        let looks: Vec<_> =
-            (first..).zip(unseen).map(|(number, key)| look_up(desk, key, number)).collect();
-        let mut looks = stream::iter(looks).buffer_unordered(desk.limits.simultaneous_requests);
-        while let Some(staged) = looks.next().await {
-            let Staged { head, resume } = staged?;
-            journal.note(&head, resume);
-        }
-        drop(looks);
-        Ok(journal.next_number(LOOK_UPS) > 0)
     }
 
     /// Makes the next closing request, when it is due.
@@ -395,40 +378,6 @@ impl<'a> Turns<'a> {
     fn settle(&self) -> SignedDuration {
         signed(self.desk.limits.settle)
     }
-}
-
-/// The window of look-ups.
-const LOOK_UPS: &str = "look-ups";
-
-/// Looks one member up and stages what became of it.
-async fn look_up(desk: &Desk<'_>, key: &str, number: u32) -> Result<Staged, Failure> {
-    desk.host.check_stop()?;
-    let looked_up = desk.client.member(key, desk.mapping, desk.host.clock()).await?;
-    let held = desk.mirror.look_up(&[key.to_owned()]).await?.into_iter().next().flatten();
-    let mut rows = Vec::new();
-    let mut gone = Vec::new();
-    match (looked_up.member, held) {
-        (Some(member), _) if !member.archived => rows.push(member.row),
-        (Some(archived), Some(held)) if archived.row.modified >= held.modified => {
-            gone.push(KeyTime { key: key.to_owned(), modified: archived.row.modified });
-        }
-        // Nobody says when it went: as late as the row in hand, so that any newer one wins.
-        (None, Some(held)) => gone.push(KeyTime { key: key.to_owned(), modified: held.modified }),
-        (Some(_) | None, _) => {}
-    }
-    desk.stage(Draft {
-        window: LOOK_UPS.to_owned(),
-        number,
-        step: Step::LookUp,
-        answer: &looked_up.answer,
-        requested_at: looked_up.requested_at,
-        contradicts: desk.contradicted_by(&rows).await?,
-        seen: vec![key.to_owned()],
-        unmatched: None,
-        rows,
-        gone,
-    })
-    .await
 }
 
 /// Every question but the first comes after the first.

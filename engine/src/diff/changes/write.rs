@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use tidemark_model::entry::{FORMAT, FileRef};
 use tokio::runtime::Handle;
+use zstd::bulk::Compressor;
 
 use super::{BatchRef, Index, Line};
 use crate::{
@@ -51,6 +52,7 @@ impl NewChanges {
             new: self.clone(),
             removals: Open::default(),
             writes: Open::default(),
+            compressor: Compressor::new(LEVEL).expect("zstd knows the level"),
             file: None,
             batches: Vec::new(),
         }
@@ -94,6 +96,7 @@ pub(in crate::diff) struct ChangeWriter {
     new: NewChanges,
     removals: Open,
     writes: Open,
+    compressor: Compressor<'static>,
     file: Option<(Upload, u64)>,
     batches: Vec<BatchRef>,
 }
@@ -176,7 +179,7 @@ impl ChangeWriter {
         if open.ends.is_empty() {
             return Ok(());
         }
-        let frame = zstd::bulk::compress(&open.lines, LEVEL).expect("memory takes any frame");
+        let frame = self.compressor.compress(&open.lines).expect("memory takes any frame");
         let (upload, offset) = match &mut self.file {
             Some(file) => file,
             none => {

@@ -98,7 +98,9 @@ async fn harmed(
 
 fn check_refused(answer: Result<(), StoreError>, file: &FileRef, harm: Harm, at: u64) {
     let named = match &answer {
-        Err(StoreError::Damaged { path, .. }) => !matches!(harm, Harm::Delete) && *path == file.path,
+        Err(StoreError::Damaged { path, .. }) => {
+            !matches!(harm, Harm::Delete) && *path == file.path
+        }
         Err(StoreError::Missing { path }) => matches!(harm, Harm::Delete) && *path == file.path,
         _ => false,
     };
@@ -113,8 +115,7 @@ fn a_harmed_snapshot_is_refused_by_name() {
         let first = compare(&folder, None, Coverage::Full, all.clone(), "1").await.unwrap();
         let base = Snapshot::open(&folder, &first.snapshot).await.unwrap();
         let changed = rows(300..350, 2);
-        let second =
-            compare(&folder, Some(base), Coverage::Changes, changed, "2").await.unwrap();
+        let second = compare(&folder, Some(base), Coverage::Changes, changed, "2").await.unwrap();
         let files = second.snapshot;
         assert!(files.ranges.len() > 1 && !files.deltas.is_empty());
         let keys: Vec<String> = all.iter().map(|row| row.key.clone()).collect();
@@ -135,7 +136,12 @@ fn a_harmed_snapshot_is_refused_by_name() {
                     check_refused(answer, file, harm, at);
                 }
             }
-            check_refused(harmed(&folder, file, Harm::Delete, 0, read).await, file, Harm::Delete, 0);
+            check_refused(
+                harmed(&folder, file, Harm::Delete, 0, read).await,
+                file,
+                Harm::Delete,
+                0,
+            );
             // It was harmed after it was opened.
             let opened = Snapshot::open(&folder, &files).await.unwrap();
             for harm in [Harm::Flip, Harm::Cut, Harm::Delete] {
@@ -177,7 +183,12 @@ fn a_harmed_change_set_is_refused_by_name() {
                     check_refused(harmed(&folder, file, harm, at, load).await, file, harm, at);
                 }
             }
-            check_refused(harmed(&folder, file, Harm::Delete, 0, load).await, file, Harm::Delete, 0);
+            check_refused(
+                harmed(&folder, file, Harm::Delete, 0, load).await,
+                file,
+                Harm::Delete,
+                0,
+            );
         }
     });
 }

@@ -1,0 +1,108 @@
+use std::io::ErrorKind;
+
+use anstream::adapter::strip_str;
+use temporalio_client::tonic::{Code, Status};
+use tidemark_model::definition::{SourceText, parse};
+use tidemark_model::failure::{FailureKind, Side};
+
+use super::*;
+use crate::ui::errors::render;
+
+fn id() -> ConnectionId {
+    "acme/news".parse().unwrap()
+}
+
+fn failure() -> Box<Failure> {
+    let failure = Failure::new(
+        FailureKind::Unauthenticated,
+        Side::Source,
+        "Mailchimp refused the API key: 401 API Key Invalid",
+    );
+    Box::new(failure.hint("put a valid key at `env:ACME_KEY` and restart the worker"))
+}
+
+fn status(code: Code, message: &str) -> Box<Status> {
+    Box::new(Status::new(code, message))
+}
+
+/// One of each, but for those whose texts are another crate's alone.
+fn all() -> Vec<Error> {
+    let problems =
+        parse(&[SourceText { name: "a.toml".to_owned(), text: String::new() }], &[]).unwrap_err();
+    let run_id = || "01a1fdf4-608c-76c8-92fb-cc4424caf4a0".to_owned();
+    let address = || "http://localhost:7233".to_owned();
+    vec![
+        Error::usage("this cannot be", "say that instead"),
+        Error::NobodyToAsk { question: "remove 3 connections?".to_owned() },
+        Error::Declined,
+        Error::Definitions { problems },
+        Error::File { path: "a.toml".into(), source: ErrorKind::NotFound.into() },
+        Error::File { path: "a.toml".into(), source: ErrorKind::PermissionDenied.into() },
+        Error::EmptyFolder { path: "connections".into() },
+        Error::NoConnection { id: id(), nearest: Some("acme/newsletter".parse().unwrap()) },
+        Error::NoConnection { id: id(), nearest: None },
+        Error::Removed { id: id(), at: "2026-11-21T10:00:00Z".parse().unwrap() },
+        Error::NoMatch { selection: "account acme, health failing".to_owned() },
+        Error::NoRun { id: id(), run: "77".to_owned() },
+        Error::NothingRuns { id: id() },
+        Error::NoStore,
+        Error::Store(StoreError::Missing { path: "definitions/0000000001.json".to_owned() }),
+        Error::Store(StoreError::NewerFormat {
+            path: "store.json".to_owned(),
+            format: 9,
+            known: 1,
+        }),
+        Error::StoreSilent { url: "s3://bucket/state".to_owned(), seconds: 10 },
+        Error::Connect(ConnectError::Unreachable {
+            address: address(),
+            reason: "connection refused".to_owned(),
+        }),
+        Error::TemporalSilent { address: address(), seconds: 4 },
+        Error::TemporalLost {
+            address: address(),
+            source: status(Code::Unavailable, "transport error"),
+        },
+        Error::Schedule(ScheduleError::NotFound { connection: id() }),
+        Error::Schedule(ScheduleError::Unreachable {
+            operation: "list schedules",
+            source: status(Code::DeadlineExceeded, "timeout expired"),
+        }),
+        Error::Schedule(ScheduleError::Refused {
+            operation: "list schedules",
+            source: status(Code::InvalidArgument, "no mapping defined for ConnectionId"),
+        }),
+        Error::Setup(SetupError::NoNamespace { namespace: "staging".to_owned() }),
+        Error::Temporal { operation: "list runs", source: status(Code::Internal, "it broke") },
+        Error::NotASync { workflow_id: "another-workflow".to_owned() },
+        Error::NotTried,
+        Error::Detached { id: id() },
+        Error::Failure(failure()),
+        Error::RunFailed { id: id(), run_id: run_id(), failure: failure() },
+        Error::RunEnded {
+            id: id(),
+            run_id: run_id(),
+            what: "was terminated: by hand".to_owned(),
+            causes: Vec::new(),
+        },
+        Error::Refused { id: id(), failure: failure() },
+        Error::Overtaken { id: id(), version: 3 },
+        Error::SomeFailed { failed_count: 2, count: 300 },
+        Error::CheckFailed { failed_count: 1, count: 1 },
+        Error::CheckFailed { failed_count: 1, count: 2 },
+        Error::Listen {
+            address: "127.0.0.1:8600".parse().unwrap(),
+            source: ErrorKind::AddrInUse.into(),
+        },
+        Error::Output(ErrorKind::StorageFull.into()),
+        Error::Output(ErrorKind::BrokenPipe.into()),
+    ]
+}
+
+#[test]
+fn every_message_and_its_exit_code() {
+    let texts: Vec<String> = all()
+        .iter()
+        .map(|error| format!("{} {}", error.exit().code(), strip_str(&render(error))))
+        .collect();
+    insta::assert_snapshot!(texts.join("\n\n"));
+}

@@ -1,0 +1,57 @@
+//! Every help text, as a whole.
+
+use crate::assert_answer;
+use crate::call::Place;
+
+#[test]
+fn of_the_program() {
+    assert_answer!("help", Place::new().call(["--help"]));
+    assert_answer!("help_short", Place::new().call(["-h"]));
+}
+
+#[test]
+fn of_every_verb() {
+    let verbs = [
+        "new",
+        "check",
+        "apply",
+        "get",
+        "remove",
+        "list",
+        "inspect",
+        "start",
+        "watch",
+        "cancel",
+        "pause",
+        "resume",
+        "runs",
+        "setup",
+        "worker",
+        "simulator",
+        "completions",
+    ];
+    for verb in verbs {
+        assert_answer!(format!("help_{verb}"), Place::new().call([verb, "--help"]));
+    }
+    assert_answer!("help_new_mailchimp", Place::new().call(["new", "mailchimp", "--help"]));
+}
+
+#[test]
+fn no_value_of_the_environment_is_shown() {
+    let place = Place::new().with("TIDEMARK_STORE", "s3://private-bucket/state");
+    for verb in ["list", "worker"] {
+        let answer = place.call([verb, "--help"]);
+        assert!(!answer.stdout.contains("private-bucket"), "{answer}");
+    }
+}
+
+#[test]
+fn completions_know_the_verbs() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let answer = Place::new().call(["completions", shell]);
+        assert_eq!(answer.code, 0, "{answer}");
+        for verb in ["apply", "inspect", "resume"] {
+            assert!(answer.stdout.contains(verb), "{shell} does not know {verb}");
+        }
+    }
+}

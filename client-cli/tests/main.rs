@@ -1,0 +1,12 @@
+//! The command line as an operator meets it: whole calls of the program, without Temporal.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where its own preparations fail")]
+
+mod call;
+mod definitions;
+mod help;
+mod reach;
+mod simulated;
+mod stored;
+mod streams;
+mod usage;

@@ -1,0 +1,54 @@
+//! Calls that are wrong.
+
+use crate::assert_answer;
+use crate::call::Place;
+
+#[test]
+fn wrong_calls_end_with_2_and_say_why() {
+    let calls: [(&str, &[&str]); 16] = [
+        ("no_verb", &[]),
+        ("unknown_verb", &["aply"]),
+        ("unknown_flag", &["list", "--healt", "new"]),
+        ("bad_id", &["inspect", "Acme"]),
+        ("bad_character", &["start", "acme/News"]),
+        ("bad_health", &["list", "--health", "well"]),
+        ("bad_duration", &["start", "--all", "--over", "soon"]),
+        ("bad_format", &["list", "-o", "yaml"]),
+        ("ids_and_all", &["pause", "acme/a", "--all", "--reason", "x"]),
+        ("ids_and_account", &["cancel", "acme/a", "--account", "acme"]),
+        ("no_reason", &["pause", "acme/a"]),
+        ("bad_tag", &["pause", "acme/a", "--reason", "x", "--tag", "a, b"]),
+        ("which_connections", &["start"]),
+        ("which_to_remove", &["remove"]),
+        ("exit_code_alone", &["apply", "a.toml", "--exit-code"]),
+        ("values_offline", &["check", "a.toml", "--offline", "--values"]),
+    ];
+    for (name, args) in calls {
+        let answer = Place::new().call(args);
+        assert_eq!(answer.code, 2, "{name}: {answer}");
+        assert_eq!(answer.stdout, "", "{name}");
+        assert_answer!(format!("usage_{name}"), answer);
+    }
+}
+
+#[test]
+fn a_literal_secret_is_not_repeated() {
+    let secret = "0123456789abcdef0123456789abcdef-us6";
+    for flag in ["--api-key", "--record-api-key"] {
+        let mut args = vec!["new", "mailchimp", flag, secret];
+        if flag != "--api-key" {
+            args.extend(["--api-key", "env:KEY"]);
+        }
+        let answer = Place::new().call(args);
+        assert_eq!(answer.code, 2);
+        assert!(!answer.to_string().contains(secret), "{answer}");
+        assert_answer!("usage_literal_secret", answer);
+    }
+}
+
+#[test]
+fn a_worker_without_a_store_says_what_is_missing() {
+    let answer = Place::new().call(["worker"]);
+    assert_eq!(answer.code, 2, "{answer}");
+    assert_answer!("usage_worker_without_store", answer);
+}

@@ -1,0 +1,123 @@
+//! The requests that are made of one account, with one key.
+
+use std::time::Duration;
+
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use tidemark_engine::port::Clock;
+use tidemark_model::failure::{Failure, FailureKind, Side};
+
+use super::{
+    refusal::{Subject, unreadable},
+    wire::Lists,
+};
+use crate::http::{Answer, Caller};
+
+/// When Mailchimp itself ends a request. Until then one that was given up here takes one of the
+/// user's ten places.
+pub(crate) const SERVER_GIVES_UP_AFTER: Duration = Duration::from_secs(120);
+
+/// Makes requests with a key.
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    http: reqwest::Client,
+    caller: Caller,
+    base: Url,
+    key: SecretString,
+    subject: Subject,
+}
+
+impl Account {
+    /// `base` is the API's address; without one, it is that of the key's data centre.
+    pub(crate) fn new(
+        http: reqwest::Client,
+        caller: Caller,
+        key: SecretString,
+        subject: Subject,
+        base: Option<&Url>,
+    ) -> Result<Self, Failure> {
+        let base = match base {
+            Some(base) => base.clone(),
+            None => data_centre(&key, &subject)?,
+        };
+        Ok(Self { http, caller, base, key, subject })
+    }
+
+    pub(super) fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// The lists that the key can see; at most a thousand.
+    pub(crate) async fn lists(&self, clock: &dyn Clock) -> Result<Lists, Failure> {
+        let parameters = [
+            ("fields", "lists.id,lists.name,total_items".to_owned()),
+            ("count", "1000".to_owned()),
+        ];
+        let answer = self.get(&["lists"], &parameters, clock).await?;
+        if !answer.status().is_success() {
+            return Err(self.subject.refusal(&answer));
+        }
+        read(&answer)
+    }
+
+    /// Asks for what is at a path of the API, whatever the status of the answer.
+    pub(super) async fn get(
+        &self,
+        path: &[&str],
+        parameters: &[(&str, String)],
+        clock: &dyn Clock,
+    ) -> Result<Answer, Failure> {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty();
+            segments.push("3.0").extend(path);
+        }
+        url.query_pairs_mut().extend_pairs(parameters);
+        let request = self.http.get(url).basic_auth("tidemark", Some(self.key.expose_secret()));
+        self.caller.call(request, clock).await
+    }
+}
+
+/// The address that the end of a key names (`…-us6`).
+fn data_centre(key: &SecretString, subject: &Subject) -> Result<Url, Failure> {
+    let key = key.expose_secret();
+    let name = key.rsplit_once('-').map(|(_, name)| name).filter(|name| {
+        !name.is_empty() && name.len() <= 10 && name.bytes().all(|b| b.is_ascii_alphanumeric())
+    });
+    name.and_then(|name| format!("https://{name}.api.mailchimp.com").parse().ok()).ok_or_else(
+        || {
+            let Subject { key, connection } = subject;
+            let message =
+                format!("the API key at `{key}` does not end with a data centre, such as `-us6`");
+            Failure::new(FailureKind::Invalid, Side::Source, message).hint(format!(
+                "put the whole key there, or give `base_url`, then: tidemark start {connection}"
+            ))
+        },
+    )
+}
+
+/// Reads a successful answer.
+pub(super) fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, Failure> {
+    serde_json::from_slice(answer.body()).map_err(|error| unreadable(&error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_key_names_its_data_centre_and_nothing_else() {
+        let subject = Subject {
+            connection: "acme/newsletter".parse().unwrap(),
+            key: "env:KEY".parse().unwrap(),
+        };
+        let address = |key: &str| data_centre(&SecretString::from(key), &subject);
+        assert_eq!(address("abc-us6").unwrap().as_str(), "https://us6.api.mailchimp.com/");
+        for key in ["abc", "abc-", "abc-evil.example/", "-us6@evil", "abc-us6#"] {
+            let failure = address(key).unwrap_err();
+            assert_eq!(failure.kind, FailureKind::Invalid, "{key}");
+            assert!(!failure.message.contains("abc"), "{failure}");
+        }
+    }
+}
