@@ -133,7 +133,6 @@ impl Actors {
         self.0.note("push");
         if self.0.push != Push::Succeeds {
             self.0.push_began.notify_one();
-            // A cancellation comes as the answer to a heartbeat.
             let mut heartbeats = tokio::time::interval(Duration::from_millis(100));
             while !context.is_cancelled() {
                 tokio::select! {
@@ -224,6 +223,8 @@ async fn play(name: &str, script: Script, meanwhile: impl AsyncFnOnce(&Handle, &
     let script = Arc::new(script);
     let queue = format!("workflow-{name}");
     let options = WorkerOptions::new(&queue)
+        // The answer to a heartbeat brings a cancellation.
+        .max_heartbeat_throttle_interval(Duration::from_millis(200))
         .register_workflow::<SyncConnection>()
         .unwrap()
         .register_activities(Actors(Arc::clone(&script)))
@@ -234,7 +235,7 @@ async fn play(name: &str, script: Script, meanwhile: impl AsyncFnOnce(&Handle, &
     let test = async {
         let request = SyncRequest {
             connection: ConnectionId::new("acme/newsletter").unwrap(),
-            timing: Timing { heartbeat_timeout: Duration::from_secs(2), ..Timing::default() },
+            timing: Timing::default(),
         };
         let options = WorkflowStartOptions::new(&queue, &queue).build();
         client.start_workflow(SyncConnection::run, request, options).await.unwrap();

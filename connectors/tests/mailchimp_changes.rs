@@ -88,9 +88,9 @@ async fn a_member_that_comes_back_within_the_second_in_which_it_went_is_never_ta
     let committed = bench.first_read().await;
     let archived = bench.draw(RandomKind::Archive, 4);
     bench.draw(RandomKind::DeleteForEver, 1);
-    bench.world().add_fault(
-        page_fault(FaultAction::ApplyThenHold { id: "held".to_owned() }).after(1),
-    );
+    bench
+        .world()
+        .add_fault(page_fault(FaultAction::ApplyThenHold { id: "held".to_owned() }).after(1));
     let (ended, ()) = tokio::join!(bench.try_read(&committed, Vec::new()), async {
         bench.world().wait_held("held", 1).await;
         bench.mutate(&Mutation::Unarchive { member: archived[0].clone() });

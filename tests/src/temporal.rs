@@ -21,7 +21,7 @@ pub(crate) async fn server() -> Arc<TemporalServer> {
 }
 
 async fn start() -> TemporalServer {
-    let cli = tidemark_devserver::find(&|line| eprintln!("{line}")).await.expect("a Temporal CLI");
+    let cli = tidemark_devserver::find(&|_| ()).await.expect("a Temporal CLI");
     let attributes = SEARCH_ATTRIBUTES.map(|one| (one.name, one.kind.as_str()));
     TemporalServer::options(cli)
         .search_attributes(&attributes)

@@ -1,5 +1,7 @@
 //! End to end: the program as operators call it, on a real Temporal server.
 
+#![expect(clippy::unwrap_used, reason = "a test panics rather than returning an error")]
+
 mod flows;
 mod histories;
 mod kills;

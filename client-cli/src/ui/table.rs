@@ -88,9 +88,5 @@ pub(crate) fn draw(columns: &[&str], rows: Vec<Vec<Cell>>, wrap: bool) -> String
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    let mut text: String = table.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
-    if text.is_empty() {
-        text.push('\n');
-    }
-    text
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }

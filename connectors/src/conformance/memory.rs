@@ -76,7 +76,9 @@ impl MemoryReading {
     pub fn over(committed: MemorySnapshot) -> Self {
         let newest = committed
             .iter()
-            .map(|(key, row)| (key.clone(), ((row.modified, false, Timestamp::MIN), Some(row.clone()))))
+            .map(|(key, row)| {
+                (key.clone(), ((row.modified, false, Timestamp::MIN), Some(row.clone())))
+            })
             .collect();
         let state = Mutex::new(State { newest, ..State::default() });
         Self { committed, state }

@@ -26,6 +26,8 @@ impl Work {
         {
             return Ok(None);
         }
+        // One thread does all of it.
+        let memory = self.load_limit() * self.threads() as u64;
         let mut entries = Entries::default();
         let mut read = 0;
         for index in 0..request.pages.page_count() {
@@ -46,7 +48,7 @@ impl Work {
             for gone in &page.gone {
                 entries.push(gone.key.as_bytes(), &Entry::Gone(gone.modified));
             }
-            if entries.len() > limit || entries.memory() as u64 > self.load_limit() {
+            if entries.len() > limit || entries.memory() as u64 > memory {
                 return Ok(None);
             }
         }

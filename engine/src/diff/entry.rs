@@ -190,10 +190,10 @@ pub(super) struct KeyEntries<'a> {
 }
 
 impl Entries {
-    /// With room for so many entries, of so many bytes as they are [encoded](encode).
-    pub(super) fn with_capacity(entries: u64, bytes: u64) -> Self {
-        let len = |count: u64| usize::try_from(count).expect("a partition fits into memory");
-        Self { bytes: Vec::with_capacity(len(bytes)), slots: Vec::with_capacity(len(entries)) }
+    /// Forgets all, but keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.slots.clear();
     }
 
     pub(super) fn push(&mut self, key: &[u8], entry: &Entry<'_>) {

@@ -11,6 +11,7 @@ mod direct;
 mod entry;
 mod error;
 mod filter;
+mod job;
 mod merge;
 mod outcome;
 mod partition;

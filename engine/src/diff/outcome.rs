@@ -162,6 +162,10 @@ impl<'a> Outcomes<'a> {
         if let Source::Here(payload) = &waiting.new_payload {
             self.waiting_bytes += payload.id.len() + payload.record.len();
         }
+        let fetched = waiting.wants_old(rows.all()).filter(|(_, record)| *record);
+        if let (Some(base), Some((place, _))) = (&self.base, fetched) {
+            self.waiting_bytes += base.row_bytes(place.file);
+        }
         self.waiting_bytes += waiting.key.len();
         self.waiting.push_back(waiting);
         if self.waiting.len() >= WAITING_COUNT || self.waiting_bytes >= WAITING_BYTES {

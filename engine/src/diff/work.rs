@@ -96,6 +96,12 @@ impl Work {
         self.request.budget.0 * 3 / 8 / self.threads() as u64
     }
 
+    /// Bytes that a thread may collect before they are spilled.
+    pub(super) fn spill_memory(&self) -> usize {
+        let bytes = self.request.budget.0 / 8 / self.threads() as u64;
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
     pub(super) fn outcomes(&self) -> Outcomes<'_> {
         let request = &self.request;
         let rules = Rules {

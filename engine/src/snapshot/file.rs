@@ -113,6 +113,15 @@ impl SnapshotFile {
         u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or_default()
     }
 
+    /// What a row takes in memory, in bytes, about.
+    pub(super) fn row_bytes(&self) -> usize {
+        let metadata = self.metadata.metadata();
+        let groups = metadata.row_groups().iter();
+        let bytes: i64 = groups.map(|group| group.total_byte_size()).sum();
+        let row_count = metadata.file_metadata().num_rows().max(1);
+        usize::try_from(bytes / row_count).unwrap_or_default()
+    }
+
     /// Reads columns of selected rows (all without a selection) in batches.
     pub(super) fn read(
         self: &Arc<Self>,

@@ -199,6 +199,11 @@ impl Snapshot {
         scan::digests(self.file(index), each)
     }
 
+    /// What a row of a file takes in memory, in bytes, about.
+    pub(crate) fn row_bytes(&self, file: usize) -> usize {
+        self.file(file).row_bytes()
+    }
+
     /// Range files and deltas.
     pub(crate) fn file_count(&self) -> usize {
         self.inner.ranges.len() + self.inner.deltas.len()

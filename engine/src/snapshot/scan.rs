@@ -20,7 +20,7 @@ use crate::store::StoreError;
 const THIN_BATCH: usize = 4_096;
 
 /// Rows that are decoded at once with their records.
-const FULL_BATCH: usize = 512;
+const FULL_BATCH: usize = 256;
 
 /// Which columns a scan reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
