@@ -4,6 +4,7 @@
 //! Each error decides its exit code here and nowhere else.
 
 use std::io;
+#[cfg(feature = "demo")]
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -111,6 +112,7 @@ pub(crate) enum Error {
     Demo(#[from] crate::demo::DemoError),
 
     // The process itself.
+    #[cfg(feature = "demo")]
     #[error("{address} cannot be listened at")]
     Listen { address: SocketAddr, source: io::Error },
     #[error("the process cannot start its threads")]
@@ -161,7 +163,7 @@ impl Error {
             // Whoever reads the other end of the pipe has read enough.
             Self::Output(source) if source.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             #[cfg(feature = "demo")]
-            Self::Demo(_) => Exit::Failed,
+            Self::Demo(_) | Self::Listen { .. } => Exit::Failed,
             Self::Declined
             | Self::File { .. }
             | Self::Store(_)
@@ -178,7 +180,6 @@ impl Error {
             | Self::Overtaken { .. }
             | Self::CheckFailed { .. }
             | Self::Worker(_)
-            | Self::Listen { .. }
             | Self::Runtime(_)
             | Self::Input { .. }
             | Self::Output(_) => Exit::Failed,
@@ -262,6 +263,7 @@ impl Error {
                 format!("applying a definition of {id} again goes on from its log")
             }
             Self::WorkerConfig(_) => "`tidemark worker --help` explains each setting".to_owned(),
+            #[cfg(feature = "demo")]
             Self::Listen { .. } => {
                 "say --listen with another address; port 0 takes a free one".to_owned()
             }

@@ -1,6 +1,6 @@
 //! The command line of Tidemark: one binary for every role and every verb.
 //!
-//! [`run`] is the whole program but for its allocator and TLS provider. Data goes to stdout,
+//! [`run()`] is the whole program but for its allocator and TLS provider. Data goes to stdout,
 //! everything else to stderr; the process ends with an [`Exit`].
 
 mod cli;

@@ -1,7 +1,7 @@
 //! The first sync of a large list, against the least that it can be.
 //!
 //! One simulator serves all of them, one after the other: a run of the worker that its schedule
-//! starts, the [baseline](crate::baseline), the same sync by the engine alone in this process, and
+//! starts, the [baseline](mod@crate::baseline), the same sync by the engine alone in this process, and
 //! the baseline twice more. A run lasts from the trigger to its last event. Each sync is held
 //! against the median of the baselines.
 

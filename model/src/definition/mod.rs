@@ -1,6 +1,6 @@
 //! The definition of a connection: what an operator writes, checked as a whole.
 //!
-//! [`parse`] reads TOML, merges `[defaults]` into each `[[connection]]` and reports every problem
+//! [`parse()`] reads TOML, merges `[defaults]` into each `[[connection]]` and reports every problem
 //! of every file at once. It is pure: credentials, lists and addresses are looked at elsewhere.
 
 mod consequence;

@@ -1,6 +1,7 @@
 //! Properties of the comparison against a model, over many successive runs.
 
 mod damage;
+mod give_up;
 mod model;
 mod steps;
 

@@ -29,7 +29,7 @@ use crate::{
 
 pub(super) fn runtime() -> &'static Runtime {
     static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap()
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap()
     });
     &RUNTIME
 }
