@@ -99,20 +99,6 @@ impl Worker {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
     }
 
-    /// Waits until a line of its log holds a text.
-    ///
-    /// # Panics
-    /// When it ends before.
-    pub async fn logged(&mut self, text: &str) {
-        while !self.log().contains(text) {
-            assert!(
-                self.grown.changed().await.is_ok(),
-                "the worker ended before it logged {text:?}:\n{}",
-                self.log()
-            );
-        }
-    }
-
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {

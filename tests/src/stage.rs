@@ -76,12 +76,6 @@ impl Stage {
         &self.id
     }
 
-    /// The Temporal server.
-    #[must_use]
-    pub fn temporal(&self) -> &TemporalServer {
-        &self.temporal
-    }
-
     /// A client of the Temporal server.
     pub async fn client(&self) -> Client {
         temporal::client(&self.temporal).await

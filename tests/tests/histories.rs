@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use temporalio_client::WorkflowHistory;
 use temporalio_sdk::workflow_replayer::{WorkflowReplayer, WorkflowReplayerOptions};
 use tidemark_simulator::RandomKind;
@@ -38,30 +39,13 @@ fn payloads(value: &serde_json::Value, found: &mut Vec<Vec<u8>>) {
             if let (Some(data), true) =
                 (fields.get("data").and_then(|data| data.as_str()), fields.contains_key("metadata"))
             {
-                found.push(base64(data));
+                found.push(BASE64_STANDARD.decode(data).unwrap());
             }
             fields.values().for_each(|value| payloads(value, found));
         }
         serde_json::Value::Array(items) => items.iter().for_each(|value| payloads(value, found)),
         _ => {}
     }
-}
-
-/// Standard alphabet, padded: what protobuf's JSON writes.
-fn base64(text: &str) -> Vec<u8> {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut bytes = Vec::new();
-    let (mut bits, mut count) = (0_u32, 0);
-    for digit in text.bytes().filter(|digit| *digit != b'=') {
-        let value = ALPHABET.iter().position(|known| *known == digit).expect("base64");
-        bits = bits << 6 | u32::try_from(value).unwrap();
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push(u8::try_from(bits >> count & 0xff).unwrap());
-        }
-    }
-    bytes
 }
 
 #[tokio::test(flavor = "multi_thread")]
