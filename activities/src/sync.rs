@@ -114,11 +114,9 @@ impl SyncActivities {
             let receipt =
                 self.engine.commit(attempt.host(), &step.connection, &step.request).await?;
             measure::committed(&receipt);
-            if let Some(health) = Health::after(receipt.outcome) {
-                self.publisher
-                    .publish(&step.connection, health, Some(receipt.complete_as_of))
-                    .await;
-            }
+            let health = Health::of_commit(&receipt);
+            let watermark = Some(receipt.complete_as_of);
+            self.publisher.publish(&step.connection, health, watermark).await;
             Ok(receipt)
         };
         attempt.run(commit.boxed()).await
@@ -133,7 +131,7 @@ impl SyncActivities {
         let attempt = self.begin(context, &step.connection, step.ended.stage);
         let end = async {
             self.engine.end(&step.connection, &step.ended).await?;
-            if let Some(health) = Health::after(step.ended.outcome) {
+            if let Some(health) = Health::of_end(step.ended.outcome) {
                 let watermark = self.publisher.watermark(&step.connection).await;
                 self.publisher.publish(&step.connection, health, watermark).await;
             }

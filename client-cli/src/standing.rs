@@ -29,7 +29,7 @@ pub(crate) async fn of(session: &Session, definition: &Definition) -> Result<Sta
         .is_some_and(|described| described.attributes.health == Some(Health::Failing));
     let health = match log.newest_commit() {
         _ if failing => Health::Failing,
-        Some(commit) => Health::after(commit.receipt.outcome).unwrap_or(Health::InStep),
+        Some(commit) => Health::of_commit(&commit.receipt),
         None => Health::New,
     };
     Ok(standing(

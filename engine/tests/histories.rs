@@ -129,7 +129,7 @@ async fn play(steps: Vec<Step>) {
                 if let Some((operation, at)) = store_fault {
                     world.objects.fail(operation, at);
                 }
-                world.run().await.receipt();
+                world.run_and_approve().await;
                 world.assert_in_step();
                 world.objects.forget_fault();
                 world.destination().state().script.clear();
@@ -137,7 +137,7 @@ async fn play(steps: Vec<Step>) {
             }
         }
     }
-    world.run().await.receipt();
+    world.run_and_approve().await;
     world.assert_in_step();
 }
 

@@ -4,10 +4,12 @@
 
 mod crashes;
 mod damage;
+mod decisions;
 mod edits;
 mod everyday;
 mod fences;
 mod histories;
+mod holds;
 mod refusals;
 mod store_faults;
 mod support;

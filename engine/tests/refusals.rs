@@ -1,7 +1,8 @@
 //! Records that the destination does not take.
 
-use tidemark_engine::run::{ExceptionKind, exceptions};
+use tidemark_engine::run::exceptions;
 use tidemark_model::{
+    exception::ExceptionKind,
     failure::{FailureClass, FailureKind},
     receipt::Outcome,
 };

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     definition::Fingerprint,
+    exception::{Hold, HourOfRemovals},
     receipt::{Cost, Proof, PushCounts, Receipt, RecordCounts, RowCounts},
 };
 
@@ -109,7 +110,7 @@ pub struct SnapshotFiles {
 }
 
 /// What a commit says about the connection from then on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     pub definition: DefinitionRef,
     pub snapshot: SnapshotFiles,
@@ -127,6 +128,21 @@ pub struct Manifest {
     /// Names of the late marks that are dealt with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late_handled: Vec<String>,
+    /// Removals that wait for an operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+    /// Removals that an operator does not want.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waived_removals: Option<FileRef>,
+    /// What was removed lately, by hour, oldest first; hours without removals are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removals: Vec<HourOfRemovals>,
+    /// Decisions up to this number are dealt with.
+    #[serde(default)]
+    pub decided: u64,
+    /// The last of them that were not carried out, because what they were about had moved on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stale_decisions: Vec<u64>,
 }
 
 /// What a reading covers.
@@ -140,7 +156,7 @@ pub enum Coverage {
 }
 
 /// `<number>.prepared`: the change set stands and may have begun to reach the destination.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prepared {
     pub format: u32,
     pub number: RunNumber,
@@ -172,7 +188,7 @@ pub struct Prepared {
 }
 
 /// `<number>.committed`, or the commit inside a `prepared`: the run is over and green.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Committed {
     pub format: u32,
     pub number: RunNumber,

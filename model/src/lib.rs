@@ -4,6 +4,7 @@
 
 pub mod definition;
 pub mod entry;
+pub mod exception;
 pub mod failure;
 pub mod ids;
 pub mod progress;

@@ -14,6 +14,8 @@ pub enum Outcome {
     InStep,
     /// In step, except for the records that the receipt counts as exceptions.
     InStepExcept,
+    /// In step, except that removals wait for an operator (and perhaps other exceptions).
+    Held,
     /// Another run of the connection was at work.
     Skipped,
     Cancelled,
@@ -30,6 +32,7 @@ impl Outcome {
         match self {
             Self::InStep => "in_step",
             Self::InStepExcept => "in_step_except",
+            Self::Held => "held",
             Self::Skipped => "skipped",
             Self::Cancelled => "cancelled",
             Self::FailedUser => "failed_user",
@@ -42,7 +45,7 @@ impl Outcome {
     /// Whether the watermark moved.
     #[must_use]
     pub fn committed(self) -> bool {
-        matches!(self, Self::InStep | Self::InStepExcept)
+        matches!(self, Self::InStep | Self::InStepExcept | Self::Held)
     }
 }
 
@@ -81,6 +84,17 @@ pub struct PushCounts {
     pub repeated: u64,
     pub acknowledged: u64,
     pub rejected: u64,
+    /// Removals that were not sent: they wait for an operator.
+    #[serde(default)]
+    pub held: u64,
+}
+
+impl PushCounts {
+    /// The records that go to the destination.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        (self.added + self.changed + self.removed + self.repeated).saturating_sub(self.held)
+    }
 }
 
 /// What a run cost on one side.
@@ -111,6 +125,8 @@ pub enum ProofKind {
     FirstResponse,
     /// A closing request after the last change did.
     ClosingRequest,
+    /// Nothing was read: an operator decided that no record is wanted any more.
+    Decision,
 }
 
 /// The proof that a reading was complete: one response whose total equals the mirror's rows, whose
@@ -137,8 +153,17 @@ pub struct Receipt {
     pub rows: RowCounts,
     pub records: RecordCounts,
     pub push: PushCounts,
-    /// Keys whose state at the destination is not what the snapshot says.
+    /// Keys whose state at the destination is not what the snapshot says, without the waived ones.
     pub exception_count: u64,
+    /// How many of them are records that the destination refused.
+    #[serde(default)]
+    pub rejected_count: u64,
+    /// How many of them are removals that wait for an operator.
+    #[serde(default)]
+    pub held_count: u64,
+    /// Exceptions that an operator accepted; they do not count above.
+    #[serde(default)]
+    pub waived_count: u64,
     pub proof: Proof,
     pub source_cost: Cost,
     pub destination_cost: Cost,
@@ -163,15 +188,15 @@ impl Receipt {
     /// The first sum that does not hold.
     pub fn check(&self) -> Result<(), Unbalanced> {
         let Self { rows, records, push, .. } = self;
-        let sums: [(&'static str, [u64; 2], [u64; 4]); 2] = [
+        let sums: [(&'static str, [u64; 3], [u64; 4]); 2] = [
             (
                 "rows shown = sent + filtered + invalid",
-                [rows.next, 0],
+                [rows.next, 0, 0],
                 [rows.sent, rows.filtered, rows.invalid, 0],
             ),
             (
-                "added + changed + removed + repeated = acknowledged + rejected",
-                [push.acknowledged, push.rejected],
+                "added + changed + removed + repeated = acknowledged + rejected + held",
+                [push.acknowledged, push.rejected, push.held],
                 [push.added, push.changed, push.removed, push.repeated],
             ),
         ];

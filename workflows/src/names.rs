@@ -84,7 +84,7 @@ pub const DESTINATION_KIND: SearchAttribute = SearchAttribute {
 pub const HEALTH: SearchAttribute = SearchAttribute {
     name: "Health",
     kind: AttributeKind::Keyword,
-    meaning: "new, in-step, in-step-except or failing, on schedules",
+    meaning: "new, in-step, in-step-except, rejecting, held or failing, on schedules",
 };
 
 /// The watermark of the newest commit that was published: on the schedule.

@@ -124,10 +124,12 @@ async fn standing(
     Standing {
         severity: match health {
             Some(Health::Failing) => 0,
-            Some(Health::InStepExcept) => 1,
-            None => 2,
-            Some(Health::New) => 3,
-            Some(Health::InStep) => 4,
+            Some(Health::Held) => 1,
+            Some(Health::Rejecting) => 2,
+            Some(Health::InStepExcept) => 3,
+            None => 4,
+            Some(Health::New) => 5,
+            Some(Health::InStep) => 6,
         },
         health: health.map(Health::as_str),
         synced_through: listed.attributes.synced_through,

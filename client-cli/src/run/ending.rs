@@ -50,10 +50,10 @@ impl Ending {
     /// What a caller that waited for the run ends with.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Committed { receipt } if receipt.outcome == Outcome::InStepExcept => {
-                Exit::InStepExcept
-            }
-            Self::Committed { .. } => Exit::Ok,
+            Self::Committed { receipt } => match receipt.outcome {
+                Outcome::InStepExcept | Outcome::Held => Exit::InStepExcept,
+                _ => Exit::Ok,
+            },
             Self::Skipped { .. } => Exit::Skipped,
             Self::Cancelled | Self::Failed { .. } | Self::Terminated { .. } | Self::TimedOut => {
                 Exit::Failed

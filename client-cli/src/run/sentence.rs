@@ -18,9 +18,28 @@ pub(crate) fn receipt_sentence(receipt: &Receipt) -> String {
         counted(receipt.destination_cost.request_count, "destination request"),
     );
     if receipt.exception_count > 0 {
-        text += &format!("; {}", counted(receipt.exception_count, "exception"));
+        text += &format!("; {}", exception_sentence(receipt));
     }
     text
+}
+
+/// `5 exceptions: 3 removals held, 2 rejected`.
+fn exception_sentence(receipt: &Receipt) -> String {
+    let Receipt { exception_count, held_count, rejected_count, .. } = *receipt;
+    let invalid_count = exception_count.saturating_sub(held_count + rejected_count);
+    let counts =
+        [(held_count, "removals held"), (rejected_count, "rejected"), (invalid_count, "invalid")];
+    format!("{}: {}", counted(exception_count, "exception"), parts(&counts))
+}
+
+/// The counts that are not 0.
+fn parts(counts: &[(u64, &str)]) -> String {
+    let parts: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{} {what}", grouped(*count)))
+        .collect();
+    parts.join(", ")
 }
 
 fn push_sentence(push: &PushCounts) -> String {
@@ -30,13 +49,10 @@ fn push_sentence(push: &PushCounts) -> String {
         (push.removed, "removed"),
         (push.repeated, "sent again"),
         (push.rejected, "rejected"),
+        (push.held, "held"),
     ];
-    let parts: Vec<String> = counts
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{} {what}", grouped(count)))
-        .collect();
-    if parts.is_empty() { "nothing to send".to_owned() } else { parts.join(", ") }
+    let parts = parts(&counts);
+    if parts.is_empty() { "nothing to send".to_owned() } else { parts }
 }
 
 /// A receipt in full.
@@ -81,22 +97,23 @@ pub(crate) fn receipt_details(details: Details, receipt: &Receipt, now: Timestam
         .pair(
             "sent",
             format!(
-                "{} added + {} changed + {} removed + {} again = {} acknowledged + {} rejected",
+                "{} added + {} changed + {} removed + {} again = \
+                 {} acknowledged + {} rejected + {} held",
                 number(push.added),
                 number(push.changed),
                 number(push.removed),
                 number(push.repeated),
                 number(push.acknowledged),
-                number(push.rejected)
+                number(push.rejected),
+                number(push.held)
             ),
         )
-        .pair_if(
-            "exceptions",
-            (receipt.exception_count > 0).then(|| number(receipt.exception_count)),
-        )
+        .pair_if("exceptions", (receipt.exception_count > 0).then(|| exception_sentence(receipt)))
+        .pair_if("waived", (receipt.waived_count > 0).then(|| number(receipt.waived_count)))
         .pair(
             "proof",
             match proof.kind {
+                ProofKind::Decision => "none: an operator gave the records up".to_owned(),
                 ProofKind::FirstResponse => "the first response showed everything".to_owned(),
                 ProofKind::ClosingRequest => {
                     format!("closing request {}", proof.turn_count)

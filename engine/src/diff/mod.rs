@@ -35,7 +35,7 @@ use tidemark_model::{
     row::Row,
 };
 
-pub use changes::{BatchRef, ChangeSet, DirtyKey};
+pub use changes::{BatchRef, ChangeSet, Chosen, DirtyKey, Parted};
 pub use error::DiffError;
 pub use work::diff;
 

@@ -1,32 +1,22 @@
 //! The last step: the receipt is drawn up, and the run becomes the newest commit if it balances.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    pin::pin,
-};
-
-use futures::TryStreamExt;
 use tidemark_model::{
-    definition::Deletions,
     entry::{Committed, Coverage, DefinitionRef, FORMAT, Manifest, Prepared},
     failure::{Failure, FailureKind, Side},
     ids::ConnectionId,
-    receipt::{Cost, Outcome, PushCounts, Receipt, RecordCounts, RowCounts},
-    row::RowState,
+    receipt::{Cost, PushCounts, Receipt, RecordCounts, RowCounts},
     step::{CommitRequest, ReadSummary},
 };
 
 use super::{
     Engine,
-    acknowledgement::{Acknowledged, Acknowledgement},
-    base_commit, definition,
-    exception::{self, Exception, ExceptionKind},
-    overtaken, own,
-    push::{check_complete, push_counts},
+    acknowledgement::Acknowledged,
+    base_commit, definition, exception, overtaken, own,
+    push::push_counts,
     reading::StoredReading,
+    standing::{Standing, outcome},
 };
 use crate::{
-    diff::{ChangeSet, DirtyKey},
     log::{Log, Mark, Taken},
     port::Host,
     store::Folder,
@@ -72,8 +62,12 @@ impl Engine {
         let path = StoredReading::path(&entry.owner.run_id);
         let reading = StoredReading::load(folder, &path).await?;
         let acknowledged = Acknowledged::load(folder, entry.number).await?;
-        let (exceptions, exception_count) =
-            standing_exceptions(folder, &entry, &reading, &acknowledged.batches).await?;
+        let version = reading.start.definition_version;
+        let definition = definition(folder, version).await?;
+        let limits = self.connectors.destination(&definition)?.capabilities().into();
+        let standing =
+            Standing::of(folder, &entry, &definition, &acknowledged.batches, limits).await?;
+        let counts = standing.counts;
         let now = host.clock().now();
         let quiet_after = (acknowledged.attempt_count > 1)
             .then(|| reading.start.sending.over_at(now, self.settings.fence.superseded_wait))
@@ -82,27 +76,36 @@ impl Engine {
         acknowledged.batches.iter().for_each(|ack| destination_cost.add(ack.cost));
         let receipt = Receipt {
             number: entry.number,
-            outcome: outcome(exception_count),
+            outcome: outcome(counts.exceptions, counts.held),
             definition_version: entry.next.definition.version,
             full_read: entry.coverage == Coverage::Full,
             complete_as_of: entry.next.complete_as_of,
             rows: entry.rows,
             records: entry.records,
             push: push_counts(&entry, &acknowledged.batches),
-            exception_count,
+            exception_count: counts.exceptions,
+            rejected_count: counts.rejected,
+            held_count: counts.held,
+            waived_count: counts.waived,
             proof: entry.proof,
             source_cost: entry.source_cost,
             destination_cost,
             unmatched_paths: entry.unmatched_paths,
         };
         check(&receipt)?;
-        let exceptions = exception::write(folder, entry.number, exceptions).await?;
+        let exceptions = exception::write(folder, entry.number, standing.exceptions).await?;
         let commit = Committed {
             format: FORMAT,
             number: entry.number,
             owner: entry.owner,
             committed_at: now,
-            manifest: Manifest { exceptions, quiet_after, ..entry.next },
+            manifest: Manifest {
+                exceptions,
+                quiet_after,
+                hold: standing.hold,
+                waived_removals: standing.waived_removals,
+                ..entry.next
+            },
             receipt,
         };
         match log.create_committed(&commit).await? {
@@ -145,17 +148,19 @@ async fn commit_unchanged(
         next: snapshot.record_count,
         ..RecordCounts::default()
     };
-    let exception_count = base.receipt.exception_count;
     let receipt = Receipt {
         number: start.number,
-        outcome: outcome(exception_count),
+        outcome: outcome(base.receipt.exception_count, base.receipt.held_count),
         definition_version: start.definition_version,
         full_read: false,
         complete_as_of: reading.reading.complete_as_of,
         rows,
         records,
         push: PushCounts::default(),
-        exception_count,
+        exception_count: base.receipt.exception_count,
+        rejected_count: base.receipt.rejected_count,
+        held_count: base.receipt.held_count,
+        waived_count: base.receipt.waived_count,
         proof: reading.reading.proof,
         source_cost: reading.cost,
         destination_cost: Cost::default(),
@@ -202,73 +207,6 @@ async fn commit_unchanged(
         Taken::Ours(Prepared { commit: Some(standing), .. }) => Ok(standing.receipt),
         Taken::Ours(other) | Taken::Theirs(other) => Err(overtaken(other.number)),
     }
-}
-
-/// The exceptions that stand once this run is committed, and how many keys they are.
-///
-/// One ends by an acknowledged write or removal of its id, and by nothing else; under
-/// `deletions = "keep"` nothing is owed any more for a row that vanished.
-async fn standing_exceptions(
-    folder: &Folder,
-    entry: &Prepared,
-    reading: &StoredReading,
-    acknowledged: &[Acknowledgement],
-) -> Result<(Vec<Exception>, u64), Failure> {
-    let known = exception::of_manifest(folder, Some(&entry.next)).await?;
-    let (rejected, invalid): (Vec<_>, Vec<_>) =
-        known.into_iter().partition(|exception| exception.kind == ExceptionKind::Rejected);
-    let mut rejected: BTreeMap<String, Exception> =
-        rejected.into_iter().map(|exception| (exception.id.clone(), exception)).collect();
-    let mut answered = BTreeMap::new();
-    if let Some(changes) = &entry.changes {
-        let changes = ChangeSet::open(folder, changes).await?;
-        check_complete(&changes, entry, acknowledged)?;
-        if !rejected.is_empty() {
-            let mut sent = pin!(changes.keys());
-            while let Some(batch) = sent.try_next().await? {
-                for DirtyKey { id, .. } in batch {
-                    if let Some(exception) = rejected.remove(&id) {
-                        answered.insert(id, exception);
-                    }
-                }
-            }
-        }
-    }
-    for refused in acknowledged.iter().flat_map(|ack| &ack.refused) {
-        let earlier = answered.get(&refused.id);
-        let exception = Exception {
-            key: refused.key.clone(),
-            id: refused.id.clone(),
-            kind: ExceptionKind::Rejected,
-            reason: refused.reason.clone(),
-            attempt_count: earlier.map_or(0, |earlier| earlier.attempt_count) + 1,
-            since: earlier.map_or(entry.number, |earlier| earlier.since),
-        };
-        rejected.insert(refused.id.clone(), exception);
-    }
-    let version = reading.start.definition_version;
-    let keeps = definition(folder, version).await?.policy().deletions() == Deletions::Keep;
-    let mut exceptions: Vec<Exception> = rejected.into_values().collect();
-    let mut count = entry.rows.invalid;
-    if !exceptions.is_empty() {
-        let keys = exceptions.iter().map(|exception| exception.key.as_str()).collect();
-        let rows = exception::rows_of(folder, &entry.next.snapshot, &keys).await?;
-        exceptions.retain(|exception| !keeps || rows.contains_key(&exception.key));
-        let is_invalid =
-            |key: &&str| rows.get(*key).is_some_and(|row| row.state == RowState::Invalid);
-        let keys: BTreeSet<&str> = exceptions
-            .iter()
-            .map(|exception| exception.key.as_str())
-            .filter(|key| !is_invalid(key))
-            .collect();
-        count += keys.len() as u64;
-    }
-    exceptions.extend(invalid);
-    Ok((exceptions, count))
-}
-
-fn outcome(exception_count: u64) -> Outcome {
-    if exception_count == 0 { Outcome::InStep } else { Outcome::InStepExcept }
 }
 
 /// No receipt, no success.

@@ -8,9 +8,11 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use tidemark_model::{
-    definition::{Definition, InvalidRecords},
+    definition::{Definition, Deletions, InvalidRecords},
     entry::{Committed, Coverage, DefinitionRef, FORMAT, Manifest, Prepared},
+    exception::{Exception, ExceptionKind},
     failure::{Failure, FailureKind, Side},
     ids::ConnectionId,
     progress::Stage,
@@ -19,9 +21,13 @@ use tidemark_model::{
 };
 
 use super::{
-    Engine, base_commit, definition,
-    exception::{self, Exception, ExceptionKind},
+    Engine, base_commit,
+    decision::Orders,
+    definition, exception,
+    guard::Window,
+    hold::{Guarded, Holds, Ward},
     overtaken, own,
+    preview::check_exact,
     read::change_sets,
     reading::StoredReading,
     resend::Edit,
@@ -40,7 +46,7 @@ use crate::{
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a run compares, and under what.
-struct Ground<'g> {
+pub(super) struct Ground<'g> {
     host: &'g dyn Host,
     folder: &'g Folder,
     reading: &'g StoredReading,
@@ -48,6 +54,11 @@ struct Ground<'g> {
     base: Option<Committed>,
     /// The entries whose change sets are owed.
     owed: Vec<Prepared>,
+    orders: Orders,
+    edit: Edit,
+    batches: BatchLimits,
+    /// Two attempts may compute at once: each writes files of its own.
+    name: String,
 }
 
 impl Engine {
@@ -74,35 +85,69 @@ impl Engine {
         if log.next_number() != start.number {
             return Err(lost_entries(&log, start));
         }
-        let ground = Ground {
-            host,
-            folder: &folder,
-            reading: &reading,
-            definition: definition(&folder, start.definition_version).await?,
-            base: base_commit(&log, start.base).await?,
-            owed: start.owed_entries(&log).await?,
-        };
+        let ground = self.ground(host, &folder, &log, &reading).await?;
         let entry = self.entry(&ground).await?;
+        check_exact(&folder, ground.orders.exactly.as_ref(), &entry).await?;
         match log.create_prepared(&entry).await? {
             Taken::Ours(standing) => self.prepared(host, &folder, start, standing).await,
             Taken::Theirs(other) => Err(overtaken(other.number)),
         }
     }
 
+    pub(super) async fn ground<'g>(
+        &self,
+        host: &'g dyn Host,
+        folder: &'g Folder,
+        log: &Log,
+        reading: &'g StoredReading,
+    ) -> Result<Ground<'g>, Failure> {
+        let start = &reading.start;
+        let definition = definition(folder, start.definition_version).await?;
+        let base = base_commit(log, start.base).await?;
+        let manifest = base.as_ref().map(|base| &base.manifest);
+        let orders = Orders::load(folder, manifest, start.decided).await?;
+        let version = start.definition_version;
+        let edit = Edit::since(folder, base.as_ref(), &definition, version).await?;
+        let capabilities = self.connectors.destination(&definition)?.capabilities();
+        Ok(Ground {
+            host,
+            folder,
+            reading,
+            base,
+            owed: start.owed_entries(log).await?,
+            edit: edit.again(orders.send_again),
+            orders,
+            batches: BatchLimits::from(capabilities),
+            name: format!("{:012}-{}", start.number.get(), uuid::Uuid::new_v4().simple()),
+            definition,
+        })
+    }
+
     /// Compares, and draws up the entry that takes the run's number.
-    async fn entry(&self, ground: &Ground<'_>) -> Result<Prepared, Failure> {
+    pub(super) async fn entry(&self, ground: &Ground<'_>) -> Result<Prepared, Failure> {
         let pages = ground.reading.pages.clone();
         let pages = Arc::new(StagedReading::new(ground.folder.clone(), pages));
-        let output = self.compare(ground, &pages).await?;
-        check_invalid(&ground.definition, &output.rows)?;
         let StoredReading { start, reading, cost, .. } = ground.reading;
         let base = ground.manifest();
+        let prepared_at = ground.host.clock().now();
+        let ward = ground.ward(prepared_at);
+        let mut holds = ward.holds(base, &ground.orders).await?;
+        let output = self.compare(ground, &holds, &pages).await?;
+        check_invalid(&ground.definition, &output.rows)?;
+        if ground.edit.moved || ground.deletions() == Deletions::Keep {
+            // Nothing is removed at an old address, and nothing at all where records are kept.
+            holds = Holds::default();
+        }
+        let window = Window::of(base, prepared_at);
+        let Guarded { changes, push, hold, waived, removals } =
+            ward.guard(window, holds, &output).await?;
+        let (decided, stale_decisions) = ground.orders.dealt_with(base);
         let noted = pages.invalid_keys();
+        let snapshots = (base, &output.snapshot);
         let exceptions =
-            exception::before_push(ground.folder, start.number, base, &output.snapshot, &noted)
+            exception::before_push(ground.folder, start.number, snapshots, &noted, &ground.orders)
                 .await?;
         let sending = sending_times(ground.folder, start, &ground.owed).await?;
-        let prepared_at = ground.host.clock().now();
         let quiet_after =
             base.and_then(|base| base.quiet_after).filter(|quiet_after| *quiet_after > prepared_at);
         let superseded = (!start.unfinished.is_empty())
@@ -132,12 +177,17 @@ impl Engine {
                 exceptions,
                 quiet_after,
                 late_handled,
+                hold,
+                waived_removals: waived,
+                removals,
+                decided,
+                stale_decisions,
             },
-            changes: output.changes,
+            changes,
             send_from: superseded.max(quiet_after),
             rows: RowCounts { source_total: reading.proof.source_total, ..output.rows },
             records: output.records,
-            push: output.push,
+            push,
             proof: reading.proof,
             source_cost: *cost,
             unmatched_paths: reading.unmatched_paths.clone(),
@@ -148,17 +198,16 @@ impl Engine {
     async fn compare(
         &self,
         ground: &Ground<'_>,
+        holds: &Holds,
         pages: &Arc<StagedReading>,
     ) -> Result<DiffOutput, Failure> {
         let Ground { host, folder, reading, definition, .. } = ground;
-        let start = &reading.start;
         let base = match ground.manifest() {
             Some(manifest) => Some(Snapshot::open(folder, &manifest.snapshot).await?),
             None => None,
         };
-        let version = start.definition_version;
-        let edit = Edit::since(folder, ground.base.as_ref(), definition, version).await?;
-        let capabilities = self.connectors.destination(definition)?.capabilities();
+        let mut sets = change_sets(folder, &ground.owed).await?;
+        sets.extend(holds.approved.clone());
         let spill = self.settings.spill_folder.clone();
         std::fs::create_dir_all(&spill)
             .map_err(|source| StoreError::Folder { folder: spill.display().to_string(), source })?;
@@ -167,18 +216,14 @@ impl Engine {
             base,
             pages: Arc::clone(pages) as Arc<dyn StagedPages>,
             coverage: reading.reading.coverage,
-            dirty: Dirty {
-                sets: change_sets(folder, &ground.owed).await?,
-                keys: ground.due_exceptions().await?,
-            },
-            deletions: definition.policy().deletions(),
-            resend: edit.resend,
-            limits: BatchLimits::from(capabilities),
+            dirty: Dirty { sets, keys: ground.due_exceptions().await? },
+            deletions: ground.deletions(),
+            resend: ground.edit.resend,
+            limits: ground.batches,
             budget: self.settings.memory_budget,
             threads: self.settings.threads,
             spill,
-            // Two attempts may compare at once: each writes files of its own.
-            name: format!("{:012}-{}", start.number.get(), uuid::Uuid::new_v4().simple()),
+            name: ground.name.clone(),
             layout: Layout::default(),
             rows_read: Arc::clone(&rows_read),
         };
@@ -245,16 +290,37 @@ impl Ground<'_> {
         self.base.as_ref().map(|base| &base.manifest)
     }
 
-    /// Exceptions that are tried again in this run although nothing changed.
+    fn deletions(&self) -> Deletions {
+        if self.orders.remove_records {
+            return Deletions::Propagate;
+        }
+        self.definition.policy().deletions()
+    }
+
+    fn ward(&self, now: Timestamp) -> Ward<'_> {
+        Ward {
+            folder: self.folder,
+            number: self.reading.start.number,
+            now,
+            limit: self.definition.policy().hold_deletions(),
+            batches: self.batches,
+            name: &self.name,
+        }
+    }
+
+    /// Rejected records that are sent again in this run although nothing changed.
     async fn due_exceptions(&self) -> Result<Vec<DirtyKey>, StoreError> {
-        if !exception::retry_is_due(self.definition.policy(), self.reading.start.number) {
+        let all = exception::retry_is_due(self.definition.policy(), self.reading.start.number);
+        if !all && self.orders.retried.is_empty() {
             return Ok(Vec::new());
         }
         let exceptions = exception::of_manifest(self.folder, self.manifest()).await?;
-        let rejected =
-            exceptions.into_iter().filter(|exception| exception.kind == ExceptionKind::Rejected);
-        let owed = rejected.map(|Exception { key, id, .. }| DirtyKey { key, id });
-        Ok(owed.collect())
+        let due = exceptions.into_iter().filter(|exception| {
+            exception.kind == ExceptionKind::Rejected
+                && (self.orders.retried.contains(&exception.name())
+                    || all && exception::is_retried(exception))
+        });
+        Ok(due.map(|Exception { key, id, .. }| DirtyKey { key, id }).collect())
     }
 }
 

@@ -1,14 +1,17 @@
-//! Exceptions: keys whose state at the destination is not what the snapshot says.
+//! The exceptions of a commit, one by one: rejected records and invalid rows. Held removals may be
+//! very many and are kept as [sets](super::hold).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use tidemark_model::{
     definition::Policy,
     entry::{FileRef, Manifest, RunNumber, SnapshotFiles},
+    exception::{Exception, ExceptionKind, RowStamp, Waiver},
     row::RowState,
 };
+
+use super::decision::Orders;
 
 use crate::{
     snapshot::{Snapshot, SnapshotRow},
@@ -17,31 +20,6 @@ use crate::{
 
 /// Keys that are looked up at once in the snapshot.
 const LOOK_UP_KEYS: usize = 1_000;
-
-/// Why a key is an exception.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ExceptionKind {
-    /// The destination refused the record or its removal.
-    Rejected,
-    /// The row cannot be mapped to a record.
-    Invalid,
-}
-
-/// A key whose state at the destination is not what the snapshot says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Exception {
-    pub key: String,
-    /// The record's id; empty for a row that never had a record.
-    pub id: String,
-    pub kind: ExceptionKind,
-    /// The destination's words, or what is wrong with the row.
-    pub reason: String,
-    /// How often the destination refused it.
-    pub attempt_count: u32,
-    /// The run that met it first.
-    pub since: RunNumber,
-}
 
 /// The exceptions that a manifest names, in key order.
 ///
@@ -89,14 +67,14 @@ pub(super) async fn rows_of(
     Ok(rows)
 }
 
-/// The exceptions as they stand before anything is sent: those of the base, and the rows that the
-/// next snapshot has as invalid, as far as their keys were noted.
+/// The exceptions as they stand before anything is sent: those of the base, the rows that the next
+/// snapshot has as invalid, as far as their keys were noted, and what operators accept of them.
 pub(super) async fn before_push(
     folder: &Folder,
     number: RunNumber,
-    base: Option<&Manifest>,
-    next: &SnapshotFiles,
+    (base, next): (Option<&Manifest>, &SnapshotFiles),
     noted: &[String],
+    orders: &Orders,
 ) -> Result<Option<FileRef>, StoreError> {
     let known = of_manifest(folder, base).await?;
     let (invalid, mut exceptions): (Vec<Exception>, Vec<Exception>) =
@@ -105,23 +83,56 @@ pub(super) async fn before_push(
         invalid.iter().map(|exception| (exception.key.as_str(), exception)).collect();
     let mut keys: BTreeSet<&str> = noted.iter().map(String::as_str).collect();
     keys.extend(earlier.keys());
-    if keys.is_empty() {
+    if keys.is_empty() && orders.ignored.is_empty() && !exceptions.iter().any(is_waived) {
         return Ok(base.and_then(|base| base.exceptions.clone()));
     }
-    for (key, row) in rows_of(folder, next, &keys).await? {
+    let before = match base {
+        Some(base) => {
+            let ignored = orders.ignored.keys().map(|name| name.key.as_str()).collect();
+            rows_of(folder, &base.snapshot, &ignored).await?
+        }
+        None => BTreeMap::new(),
+    };
+    let looked_up: Vec<String> = exceptions.iter().map(|one| one.key.clone()).collect();
+    keys.extend(looked_up.iter().map(String::as_str));
+    let rows = rows_of(folder, next, &keys).await?;
+    for (key, row) in &rows {
         if row.state == RowState::Invalid {
-            let since = earlier.get(key.as_str()).map_or(number, |earlier| earlier.since);
+            let earlier = earlier.get(key.as_str());
             exceptions.push(Exception {
-                key,
-                id: row.id.unwrap_or_default(),
+                key: key.clone(),
+                id: row.id.clone().unwrap_or_default(),
                 kind: ExceptionKind::Invalid,
                 reason: "the row cannot be mapped to a record".to_owned(),
                 attempt_count: 0,
-                since,
+                since: earlier.map_or(number, |earlier| earlier.since),
+                waiver: earlier.and_then(|earlier| earlier.waiver.clone()),
             });
         }
     }
+    for exception in &mut exceptions {
+        if let Some(waiver) = orders.ignored.get(&exception.name()) {
+            let row = before.get(&exception.key).map(stamp);
+            exception.waiver = Some(Waiver { row, ..waiver.clone() });
+        }
+        // An operator accepted the row as it was.
+        let now = rows.get(&exception.key).map(stamp);
+        exception.waiver = exception.waiver.take().filter(|waiver| waiver.row == now);
+    }
     write(folder, number, exceptions).await
+}
+
+fn stamp(row: &SnapshotRow) -> RowStamp {
+    RowStamp { digest: row.digest, modified: row.modified }
+}
+
+fn is_waived(exception: &Exception) -> bool {
+    exception.waiver.is_some()
+}
+
+/// Whether it is sent again now and then although nothing changed.
+pub(super) fn is_retried(exception: &Exception) -> bool {
+    exception.kind == ExceptionKind::Rejected && !is_waived(exception)
 }
 
 /// Writes a commit's exceptions; no object when there are none.

@@ -8,15 +8,20 @@
 mod acknowledgement;
 mod commit;
 mod compute;
+mod decision;
 mod ended;
 mod exception;
 mod fence;
+mod guard;
+mod hold;
+mod preview;
 mod purge;
 mod push;
 mod read;
 mod reading;
 mod resend;
 mod send;
+mod standing;
 mod start;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -37,8 +42,10 @@ use crate::{
     store::{Folder, Store, StoreError},
 };
 
+pub use decision::{decide, decisions};
 pub use ended::ended_run;
-pub use exception::{Exception, ExceptionKind, exceptions};
+pub use exception::exceptions;
+pub use preview::{Preview, PreviewSample};
 
 /// The steps of runs over a store.
 pub struct Engine {

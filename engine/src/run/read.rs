@@ -7,15 +7,18 @@ use jiff::Timestamp;
 use tidemark_model::{
     definition::{Definition, InvalidRecords},
     entry::{Committed, Coverage, DefinitionRef, FORMAT, Prepared},
+    exception::ExceptionKind,
     failure::{Failure, FailureKind, Side},
     ids::ConnectionId,
+    receipt::{Cost, Proof, ProofKind},
     step::ReadOutcome,
 };
 
 use super::{
-    Engine, base_commit, definition,
-    exception::{self, ExceptionKind},
-    later,
+    Engine, base_commit,
+    decision::{self, Orders},
+    definition, exception, later,
+    preview::check_base,
     reading::StoredReading,
     resend::Edit,
     start::{LateMark, SendingTimes, Start},
@@ -24,7 +27,7 @@ use crate::{
     definitions::{self, StoredDefinition},
     diff::{ChangeSet, Resend},
     log::Log,
-    port::{Host, ReadRequest},
+    port::{Host, ReadRequest, Reading},
     snapshot::Snapshot,
     staging::ReadingSession,
     store::{Folder, StoreError},
@@ -45,6 +48,7 @@ struct Grounds<'g> {
     base: Option<&'g Committed>,
     edit: Edit,
     owed: &'g [Prepared],
+    orders: &'g Orders,
     now: Timestamp,
 }
 
@@ -121,14 +125,18 @@ impl Engine {
             since: base.map(|base| base.manifest.complete_as_of),
             unfinished: log.unfinished().iter().map(|entry| entry.number).collect(),
             late: LateMark::open(folder, log, handled).await?,
+            decided: decision::highest(folder).await?,
             sending: SendingTimes::of(&capabilities),
         };
         let owed = start.owed_entries(log).await?;
+        let orders = Orders::load(folder, base.map(|base| &base.manifest), start.decided).await?;
+        check_base(folder, orders.exactly.as_ref(), start.base, version).await?;
         start.coverage = Grounds {
             definition: &definition,
             base,
             edit: Edit::since(folder, base, &definition, version).await?,
             owed: &owed,
+            orders: &orders,
             now: host.clock().now(),
         }
         .coverage();
@@ -149,6 +157,11 @@ impl Engine {
             Some(base) => Some(Snapshot::open(folder, &base.manifest.snapshot).await?),
             None => None,
         };
+        let manifest = base.as_ref().map(|base| &base.manifest);
+        let orders = Orders::load(folder, manifest, start.decided).await?;
+        if orders.remove_records {
+            return self.read_nothing(host, start, &definition);
+        }
         let settings = self.session_settings();
         let session =
             ReadingSession::open(folder, snapshot, start.coverage, settings, host).await?;
@@ -160,7 +173,7 @@ impl Engine {
             // A full reading shows every key that there is.
             must_see: match session.coverage() {
                 Coverage::Full => Vec::new(),
-                Coverage::Changes => owed_keys(folder, &owed).await?,
+                Coverage::Changes => must_see(folder, &owed, &orders).await?,
             },
         };
         let mut reading = source.read(&request, &session, &session, host).await?;
@@ -184,6 +197,30 @@ impl Engine {
         Ok(StoredReading { format: FORMAT, start, reading, pages, cost, unchanged })
     }
 
+    /// The reading of a run that removes every record: an operator's word stands for the source's.
+    fn read_nothing(
+        &self,
+        host: &dyn Host,
+        start: Start,
+        definition: &Definition,
+    ) -> Result<StoredReading, Failure> {
+        if !self.connectors.destination(definition)?.capabilities().deletes {
+            let message = "the definition has no rule for deletions, so no record can be removed";
+            return Err(Failure::new(FailureKind::Invalid, Side::Destination, message)
+                .hint("add `delete` to [connection.destination], apply it, then remove again"));
+        }
+        let proof = Proof { kind: ProofKind::Decision, source_total: 0, turn_count: 0 };
+        let reading = Reading {
+            coverage: Coverage::Full,
+            complete_as_of: start.since.unwrap_or_else(|| host.clock().now()),
+            proof,
+            cost: Cost::default(),
+            unmatched_paths: Vec::new(),
+        };
+        let (pages, cost) = (Vec::new(), Cost::default());
+        Ok(StoredReading { format: FORMAT, start, reading, pages, cost, unchanged: false })
+    }
+
     /// Whether a reading that shows nothing new has nothing else to do either.
     async fn owes_nothing(
         &self,
@@ -195,6 +232,7 @@ impl Engine {
         let refuses_invalid = definition.policy().invalid_records() == InvalidRecords::Fail;
         if !start.unfinished.is_empty()
             || !start.late.is_empty()
+            || start.decided > base.manifest.decided
             || base.manifest.definition.source_hash != definition.source_hash()
             || refuses_invalid && base.manifest.snapshot.invalid_count > 0
         {
@@ -208,7 +246,7 @@ impl Engine {
             return Ok(true);
         }
         let exceptions = exception::of_manifest(folder, Some(&base.manifest)).await?;
-        Ok(!exceptions.iter().any(|exception| exception.kind == ExceptionKind::Rejected))
+        Ok(!exceptions.iter().any(exception::is_retried))
     }
 }
 
@@ -225,22 +263,18 @@ impl Grounds<'_> {
             let then = &entry.next.definition;
             (&then.source_hash, &then.destination_hash) != (&now.source_hash, &now.destination_hash)
         };
-        let owed_count: u64 = self.owed.iter().map(record_count).sum();
+        let owed_count: u64 = self.owed.iter().map(|entry| entry.push.sent()).sum();
         let due_at = later(manifest.full_read_as_of, self.definition.policy().full_read());
         let full = manifest.definition.source_hash != now.source_hash
             || self.edit.new_ids
             || self.owed.iter().any(|entry| entry.coverage == Coverage::Full)
             || self.owed.iter().any(under_another)
+            || self.orders.read_in_full
+            || self.orders.remove_records
             || owed_count.saturating_mul(ROWS_PER_OWED) > manifest.snapshot.row_count
             || self.now >= due_at;
         if full { Coverage::Full } else { Coverage::Changes }
     }
-}
-
-/// The records of an entry's change set.
-fn record_count(entry: &Prepared) -> u64 {
-    let push = &entry.push;
-    push.added + push.changed + push.removed + push.repeated
 }
 
 /// The change sets of entries. They are few, or the run would read in full.
@@ -255,8 +289,14 @@ pub(super) async fn change_sets(
     Ok(sets)
 }
 
-async fn owed_keys(folder: &Folder, owed: &[Prepared]) -> Result<Vec<String>, Failure> {
-    let mut keys = Vec::new();
+/// The keys of owed change sets, and of invalid rows that an operator wants to be read again.
+async fn must_see(
+    folder: &Folder,
+    owed: &[Prepared],
+    orders: &Orders,
+) -> Result<Vec<String>, Failure> {
+    let read_again = orders.retried.iter().filter(|name| name.kind == ExceptionKind::Invalid);
+    let mut keys: Vec<String> = read_again.map(|name| name.key.clone()).collect();
     for set in change_sets(folder, owed).await? {
         let mut batches = pin!(set.keys());
         while let Some(batch) = batches.try_next().await? {

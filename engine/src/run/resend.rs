@@ -14,10 +14,13 @@ pub(super) struct Edit {
     pub(super) resend: Resend,
     /// Records get other ids: only a full reading maps every row anew.
     pub(super) new_ids: bool,
+    /// The records are sent to another system: what is held or was refused at the old one is no
+    /// longer this connection's.
+    pub(super) moved: bool,
 }
 
 impl Edit {
-    const NONE: Self = Self { resend: Resend::Nothing, new_ids: false };
+    const NONE: Self = Self { resend: Resend::Nothing, new_ids: false, moved: false };
 
     /// Compares a definition with the one that the base was committed under.
     pub(super) async fn since(
@@ -34,17 +37,27 @@ impl Edit {
         }
         let Some(old) = definition_at(folder, base.version).await? else {
             let resend = Resend::Everything { remove_old_ids: false };
-            return Ok(Self { resend, new_ids: true });
+            return Ok(Self { resend, new_ids: true, moved: false });
         };
         let same_system = same_system(folder, base, version).await?;
         let new_ids = has_new_ids(&old, definition);
+        let stays = same_system || has_same_address(&old, definition);
         let resend = if same_system && !new_ids {
             Resend::Nothing
         } else {
-            let remove_old_ids = same_system || has_same_address(&old, definition);
-            Resend::Everything { remove_old_ids }
+            Resend::Everything { remove_old_ids: stays }
         };
-        Ok(Self { resend, new_ids })
+        Ok(Self { resend, new_ids, moved: !stays })
+    }
+
+    /// The same with every record sent again, if an operator asked for it.
+    pub(super) fn again(self, send_again: bool) -> Self {
+        match self.resend {
+            Resend::Nothing if send_again => {
+                Self { resend: Resend::Everything { remove_old_ids: false }, ..self }
+            }
+            _ => self,
+        }
     }
 }
 

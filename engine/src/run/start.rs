@@ -32,6 +32,9 @@ pub(super) struct Start {
     pub(super) unfinished: Vec<RunNumber>,
     /// Late marks that the run deals with.
     pub(super) late: Vec<LateMark>,
+    /// Decisions up to this number are carried out by the run.
+    #[serde(default)]
+    pub(super) decided: u64,
     pub(super) sending: SendingTimes,
 }
 

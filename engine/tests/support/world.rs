@@ -13,12 +13,13 @@ use tidemark_engine::{
     definitions::{self, StoredDefinition},
     log::Log,
     port::{Clock, Connectors, Destination as DestinationPort, Source},
-    run::{Engine, Settings},
+    run::{Engine, Settings, decide},
     store::{Folder, Store},
 };
 use tidemark_model::{
     definition::{Definition, DestinationDefinition, SourceText, parse},
     entry::Committed,
+    exception::{HeldRemovals, Verdict},
     failure::Failure,
     ids::ConnectionId,
     receipt::Receipt,
@@ -289,6 +290,28 @@ impl World {
             self.attempts(async || engine.push(&host, id, number).await).await.unwrap();
         }
         host.close();
+    }
+
+    /// An operator decides about what the newest commit says.
+    pub(crate) async fn decide(&self, verdict: Verdict) {
+        let commit = self.newest_commit().await.number;
+        let now = self.clock.now();
+        decide(&self.folder(), "olga", now, Some(commit), verdict).await.unwrap();
+    }
+
+    /// The hold of the newest commit, all of it or some ids.
+    pub(crate) async fn held(&self, ids: Option<&[&str]>) -> HeldRemovals {
+        let hold = self.newest_commit().await.manifest.hold.unwrap().removals;
+        let ids = ids.map(|ids| ids.iter().map(|id| (*id).to_owned()).collect());
+        HeldRemovals { hold, ids }
+    }
+
+    /// A run that ends green; what it holds is approved of, and the next run removes it.
+    pub(crate) async fn run_and_approve(&self) {
+        if self.run().await.receipt().held_count > 0 {
+            self.decide(Verdict::Approve(self.held(None).await)).await;
+            assert_eq!(self.run().await.receipt().held_count, 0);
+        }
     }
 
     pub(crate) async fn newest_commit(&self) -> Committed {

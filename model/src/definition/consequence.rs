@@ -175,6 +175,9 @@ fn fields(definition: &Definition) -> Vec<Field> {
 
     let policy = definition.policy();
     add("policy.deletions", policy.deletions().to_string(), Concerns::Deletions);
+    let hold = policy.hold_deletions();
+    let limit = format!("over {} and over {} %", hold.over, hold.and_over_fraction * 100.0);
+    add("policy.hold_deletions", limit, Operation);
     add("policy.invalid_records", policy.invalid_records().to_string(), Operation);
     let required = listed(policy.required().iter().map(String::as_str).collect());
     add("policy.required", format!("[{required}]"), Mapping);

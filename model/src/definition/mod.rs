@@ -28,7 +28,7 @@ pub use self::consequence::{Consequence, Counts, Effect, consequences};
 pub use self::destination::{DeleteRule, DestinationDefinition, RecordApiDefinition};
 pub use self::fingerprint::{Fingerprint, MAPPER_VERSION};
 pub use self::parse::{SourceText, parse};
-pub use self::policy::{Deletions, InvalidRecords, Policy};
+pub use self::policy::{Deletions, HoldDeletions, InvalidRecords, Policy};
 pub use self::problem::{Problem, Problems};
 pub use self::record::{IdScope, PathError, RecordMapping, SourcePath};
 pub use self::source::{MailchimpDefinition, MemberStatus, SourceDefinition};

@@ -53,10 +53,27 @@ impl fmt::Display for InvalidRecords {
     }
 }
 
+/// From which number of removals on a run holds them until an operator approves: more than `over`
+/// within 24 hours, and more than `and_over_fraction` of the records of 24 hours ago.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HoldDeletions {
+    pub over: u32,
+    /// 0 to 1.
+    pub and_over_fraction: f64,
+}
+
+impl Default for HoldDeletions {
+    fn default() -> Self {
+        Self { over: 100, and_over_fraction: 0.1 }
+    }
+}
+
 /// What a connection does with deletions, bad rows and time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     pub(super) deletions: Deletions,
+    #[serde(default)]
+    pub(super) hold_deletions: HoldDeletions,
     pub(super) invalid_records: InvalidRecords,
     pub(super) required: BTreeSet<String>,
     #[serde(with = "serde_text")]
@@ -81,6 +98,11 @@ impl Policy {
     /// What happens to the record of a row that vanished.
     pub fn deletions(&self) -> Deletions {
         self.deletions
+    }
+
+    /// From which number of removals on a run holds them.
+    pub fn hold_deletions(&self) -> HoldDeletions {
+        self.hold_deletions
     }
 
     /// What happens to a row that cannot become a record.
@@ -131,6 +153,7 @@ pub(super) fn read(mut section: Section<'_>) -> Result<Policy, Reported> {
         "write deletions = \"propagate\" (a record goes when its row does) or \"keep\"",
         form::one_of(&[("propagate", Deletions::Propagate), ("keep", Deletions::Keep)]),
     );
+    let hold_deletions = hold_deletions(&mut section);
     let invalid_records = section.or(
         "invalid_records",
         InvalidRecords::Quarantine,
@@ -161,6 +184,7 @@ pub(super) fn read(mut section: Section<'_>) -> Result<Policy, Reported> {
     section.finish();
     Ok(Policy {
         deletions: deletions?,
+        hold_deletions: hold_deletions?,
         invalid_records: invalid_records?,
         required: required?,
         full_read: full_read?,
@@ -170,6 +194,19 @@ pub(super) fn read(mut section: Section<'_>) -> Result<Policy, Reported> {
         keep_raw: keep_raw?,
         keep_commits: keep_commits?,
     })
+}
+
+/// A limit of which only one half is said keeps the other half's default.
+fn hold_deletions(section: &mut Section<'_>) -> Result<HoldDeletions, Reported> {
+    let default = HoldDeletions::default();
+    let Some(mut section) = section.optional_section("hold_deletions")? else {
+        return Ok(default);
+    };
+    let over = section.or("over", default.over, form::count(0..=u32::MAX));
+    let and_over_fraction =
+        section.or("and_over_fraction", default.and_over_fraction, form::fraction);
+    section.finish();
+    Ok(HoldDeletions { over: over?, and_over_fraction: and_over_fraction? })
 }
 
 /// `id` is left out: it is required anyway.

@@ -209,6 +209,7 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
         "[connection.policy]",
         &[
             "deletions",
+            "hold_deletions",
             "invalid_records",
             "required",
             "full_read",

@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 
 use super::Definition;
 use super::destination::{DeleteRule, DestinationDefinition, RecordApiDefinition};
-use super::policy::{Deletions, InvalidRecords, Policy};
+use super::policy::{Deletions, HoldDeletions, InvalidRecords, Policy};
 use super::record::{ID_PREFIX, IdScope, RecordMapping};
 use super::source::{MailchimpDefinition, SourceDefinition};
 use crate::schedule::{Schedule, duration};
@@ -166,6 +166,12 @@ impl Lines {
     fn policy(&mut self, policy: &Policy) {
         use Policy as P;
         self.text("deletions", policy.deletions());
+        let hold = policy.hold_deletions();
+        if hold != HoldDeletions::default() {
+            let HoldDeletions { over, and_over_fraction } = hold;
+            let limit = format!("{{ over = {over}, and_over_fraction = {and_over_fraction} }}");
+            self.value("hold_deletions", limit);
+        }
         if policy.invalid_records() != InvalidRecords::default() {
             self.text("invalid_records", policy.invalid_records());
         }

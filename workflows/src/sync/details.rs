@@ -70,7 +70,7 @@ impl Details {
                 "run {}: {} at the destination, {}; complete as of {}",
                 receipt.number,
                 count(receipt.records.next, "record"),
-                count(receipt.exception_count, "exception"),
+                exceptions(receipt),
                 receipt.complete_as_of,
             ),
         )
@@ -101,12 +101,22 @@ impl Details {
     }
 }
 
+/// The exceptions, and first the removals that wait for somebody.
+fn exceptions(receipt: &Receipt) -> String {
+    let exceptions = count(receipt.exception_count, "exception");
+    match receipt.held_count {
+        0 => exceptions,
+        held => format!("**{} held**, {exceptions}", count(held, "removal")),
+    }
+}
+
 fn counts(push: &PushCounts) -> String {
     let parts: Vec<String> = [
         (push.added, "added"),
         (push.changed, "changed"),
         (push.removed, "removed"),
         (push.repeated, "repeated"),
+        (push.held, "held"),
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)

@@ -162,8 +162,7 @@ impl<'a> Run<'a> {
         if let Some(from) = computed.send_from {
             self.wait_until(from).await?;
         }
-        let sent = &computed.push;
-        let record_count = sent.added + sent.changed + sent.removed + sent.repeated;
+        let record_count = computed.push.sent();
         let summary = format!(
             "push {} records in {} batches of {}",
             grouped(record_count),

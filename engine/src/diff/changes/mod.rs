@@ -4,17 +4,19 @@
 //! An index names the data objects and the batches in them, removals first: an id that is written
 //! is never removed after. Each batch is a zstd frame of NDJSON lines with a checksum of its own.
 
+mod removals;
 mod write;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use object_store::GetRange;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tidemark_model::entry::{FORMAT, FileRef};
 
+pub use removals::{Chosen, Parted};
 pub(super) use write::{ChangeWriter, NewChanges};
 
 use crate::{
@@ -136,13 +138,17 @@ impl ChangeSet {
         })
     }
 
+    /// All batches, in the order in which they are sent.
+    pub fn all(&self) -> impl Stream<Item = Result<Batch, StoreError>> + Send + '_ {
+        futures::stream::iter(0..self.index.batches.len()).then(move |number| self.load(number))
+    }
+
     /// The keys of all records, batch by batch: what may differ at the destination when the run
     /// that sent them did not end.
     pub fn keys(&self) -> impl Stream<Item = Result<Vec<DirtyKey>, StoreError>> + Send + '_ {
-        futures::stream::iter(0..self.index.batches.len()).then(move |number| async move {
-            let batch = self.load(number).await?;
+        self.all().map_ok(|batch| {
             let keys = batch.writes.into_iter();
-            Ok(keys.map(|write| DirtyKey { key: write.key, id: write.id }).collect())
+            keys.map(|write| DirtyKey { key: write.key, id: write.id }).collect()
         })
     }
 }

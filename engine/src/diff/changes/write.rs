@@ -5,7 +5,6 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use bytes::Bytes;
 use serde_json::value::RawValue;
 use tidemark_model::entry::{FORMAT, FileRef};
 use tokio::runtime::Handle;
@@ -19,7 +18,7 @@ use crate::{
 };
 
 /// How hard frames are compressed: they are read once or twice.
-const LEVEL: i32 = 1;
+pub(super) const LEVEL: i32 = 1;
 
 /// Where a new change set goes. Shared by the writers of an attempt.
 #[derive(Clone, Debug)]
@@ -76,18 +75,12 @@ impl NewChanges {
         last.seal(BatchKind::Remove)?;
         last.seal(BatchKind::Write)?;
         last.close(&mut files, &mut batches)?;
-        if batches.is_empty() {
-            return Ok((None, 0));
-        }
         // Stable: within a kind the batches stay as they were written.
         batches.sort_by_key(|batch| batch.kind == BatchKind::Write);
         let batch_count = batches.len() as u64;
-        let record_count = batches.iter().map(|batch| batch.record_count).sum();
         let index = Index { format: FORMAT, files, batches };
-        let content = serde_json::to_vec(&index).expect("an index is plain JSON");
         let path = format!("{}/index.json", self.prefix);
-        let write = self.folder.write(&path, Bytes::from(content), record_count);
-        Ok((Some(self.runtime.block_on(write)?), batch_count))
+        Ok((self.runtime.block_on(index.write(&self.folder, &path))?, batch_count))
     }
 }
 

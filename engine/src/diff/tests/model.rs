@@ -405,6 +405,9 @@ impl World {
             records: output.records,
             push,
             exception_count: 0,
+            rejected_count: 0,
+            held_count: 0,
+            waived_count: 0,
             proof: Proof {
                 kind: ProofKind::FirstResponse,
                 source_total: rows.source_total,

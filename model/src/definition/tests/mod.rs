@@ -67,6 +67,7 @@ lastname = "merge_fields.LNAME"
 email = "email_address"
 [connection.policy]
 deletions = "keep"
+hold_deletions = { over = 7, and_over_fraction = 0.25 }
 invalid_records = "fail"
 required = ["email", "id"]
 full_read = "1 week"

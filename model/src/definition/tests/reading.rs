@@ -32,6 +32,7 @@ fn defaults_hold_where_nothing_is_said() {
     assert_eq!(definition.record().id_prefix(), "newsletter:");
     assert_eq!(definition.record().id_scope(), IdScope::Connection);
     let policy = definition.policy();
+    assert_eq!(policy.hold_deletions(), HoldDeletions { over: 100, and_over_fraction: 0.1 });
     assert_eq!(policy.invalid_records(), InvalidRecords::Quarantine);
     assert!(policy.required().is_empty());
     assert_eq!(policy.full_read(), Duration::from_hours(7 * 24));
@@ -75,6 +76,7 @@ fn what_is_said_holds() {
     assert_eq!(record.id_scope(), IdScope::Account);
     let policy = definition.policy();
     assert_eq!(policy.deletions(), Deletions::Keep);
+    assert_eq!(policy.hold_deletions(), HoldDeletions { over: 7, and_over_fraction: 0.25 });
     assert_eq!(policy.invalid_records(), InvalidRecords::Fail);
     assert_eq!(policy.required().iter().collect::<Vec<_>>(), ["email"]);
     assert_eq!(policy.full_read(), Duration::from_hours(7 * 24));

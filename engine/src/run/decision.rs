@@ -1,0 +1,172 @@
+//! Decisions of operators: objects of the connection that are created only if absent, counted from
+//! 1, and carried out by the next run.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tidemark_model::{
+    entry::{FileRef, Manifest, RunNumber},
+    exception::{Decision, ExactChanges, ExceptionKey, HeldRemovals, Verdict, Waiver},
+};
+
+use crate::store::{Creation, Folder, Formatted, StoreError};
+
+const FOLDER: &str = "decisions";
+/// Stale decisions that a manifest names at most.
+const STALE_NAMED: usize = 8;
+
+/// Writes a decision down under the next free number.
+///
+/// # Errors
+/// `Missing` or `NewerFormat` when an earlier one cannot be read, or the store's; the decision may
+/// stand nevertheless, and `open` tells.
+pub async fn decide(
+    folder: &Folder,
+    who: &str,
+    at: Timestamp,
+    commit: Option<RunNumber>,
+    verdict: Verdict,
+) -> Result<Decision, StoreError> {
+    let mut number = highest(folder).await? + 1;
+    loop {
+        let decision =
+            Decision { number, who: who.to_owned(), at, commit, verdict: verdict.clone() };
+        let wanted = Formatted::new(decision);
+        let standing = folder.establish(&path(number), &wanted).await?.content;
+        if standing == wanted.content {
+            return Ok(standing);
+        }
+        number += 1;
+    }
+}
+
+/// The decisions above a number, oldest first.
+///
+/// # Errors
+/// `Missing`, `Damaged`, `NewerFormat`, or the store's.
+pub async fn decisions(folder: &Folder, after: u64) -> Result<Vec<Decision>, StoreError> {
+    let mut found = Vec::new();
+    for number in after + 1..=highest(folder).await? {
+        let path = path(number);
+        let decision: Option<Formatted<Decision>> = folder.document(&path).await?;
+        found.push(decision.ok_or(StoreError::Missing { path })?.content);
+    }
+    Ok(found)
+}
+
+/// Takes a decision back that cannot be carried out: no later run tries.
+pub(super) async fn take_back(folder: &Folder, number: u64) -> Result<(), StoreError> {
+    match folder.create(&taken_back(number), Bytes::new()).await? {
+        Creation::Created | Creation::Exists => Ok(()),
+    }
+}
+
+/// The number of the newest decision; 0 if there is none.
+pub(super) async fn highest(folder: &Folder) -> Result<u64, StoreError> {
+    let names = folder.list(FOLDER).await?;
+    let numbers = names.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok());
+    Ok(numbers.max().unwrap_or(0))
+}
+
+fn path(number: u64) -> String {
+    format!("{FOLDER}/{number:010}.json")
+}
+
+fn taken_back(number: u64) -> String {
+    format!("{FOLDER}/{number:010}.taken-back")
+}
+
+/// What a run carries out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Orders {
+    pub(super) approved: Option<Choice>,
+    pub(super) waived: Option<Choice>,
+    pub(super) retried: Vec<ExceptionKey>,
+    pub(super) ignored: BTreeMap<ExceptionKey, Waiver>,
+    pub(super) read_in_full: bool,
+    pub(super) send_again: bool,
+    pub(super) remove_records: bool,
+    /// With the decision's number.
+    pub(super) exactly: Option<(u64, ExactChanges)>,
+    stale: Vec<u64>,
+    decided: u64,
+}
+
+/// Some or all removals of the hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Choice {
+    All,
+    Ids(Vec<String>),
+}
+
+impl Choice {
+    fn add(choice: &mut Option<Self>, ids: Option<Vec<String>>) {
+        *choice = Some(match (choice.take(), ids) {
+            (Some(Self::All), _) | (_, None) => Self::All,
+            (Some(Self::Ids(mut known)), Some(ids)) => {
+                known.extend(ids);
+                Self::Ids(known)
+            }
+            (None, Some(ids)) => Self::Ids(ids),
+        });
+    }
+}
+
+impl Orders {
+    /// The decisions that the base has not dealt with, up to `decided`.
+    pub(super) async fn load(
+        folder: &Folder,
+        base: Option<&Manifest>,
+        decided: u64,
+    ) -> Result<Self, StoreError> {
+        let done = base.map_or(0, |base| base.decided);
+        let mut orders = Self { decided: decided.max(done), ..Self::default() };
+        if decided <= done {
+            return Ok(orders);
+        }
+        let hold = base.and_then(|base| base.hold.as_ref()).map(|hold| &hold.removals);
+        let open = decisions(folder, done).await?.into_iter();
+        for decision in open.take_while(|decision| decision.number <= decided) {
+            let exact = matches!(decision.verdict, Verdict::Exactly(_));
+            if exact && folder.exists(&taken_back(decision.number)).await? {
+                orders.stale.push(decision.number);
+            } else {
+                orders.add(decision, hold);
+            }
+        }
+        Ok(orders)
+    }
+
+    fn add(&mut self, decision: Decision, hold: Option<&FileRef>) {
+        let Decision { number, who, at, verdict, .. } = decision;
+        // A hold that moved on holds something else than what the operator looked at.
+        let current = |removals: &HeldRemovals| Some(&removals.hold) == hold;
+        match verdict {
+            Verdict::Approve(removals) if current(&removals) => {
+                Choice::add(&mut self.approved, removals.ids);
+            }
+            Verdict::Waive { removals, .. } if current(&removals) => {
+                Choice::add(&mut self.waived, removals.ids);
+            }
+            Verdict::Approve(_) | Verdict::Waive { .. } => self.stale.push(number),
+            Verdict::Retry { keys } => self.retried.extend(keys),
+            Verdict::Ignore { keys, why } => {
+                let waiver = Waiver { who, at, why, row: None };
+                self.ignored.extend(keys.into_iter().map(|key| (key, waiver.clone())));
+            }
+            Verdict::ReadInFull => self.read_in_full = true,
+            Verdict::SendAgain => self.send_again = true,
+            Verdict::RemoveRecords => self.remove_records = true,
+            Verdict::Exactly(exact) => self.exactly = Some((number, exact)),
+        }
+    }
+
+    /// What the next manifest says of decisions.
+    pub(super) fn dealt_with(&self, base: Option<&Manifest>) -> (u64, Vec<u64>) {
+        let mut stale = base.map(|base| base.stale_decisions.clone()).unwrap_or_default();
+        stale.extend(&self.stale);
+        let surplus = stale.len().saturating_sub(STALE_NAMED);
+        (self.decided, stale.split_off(surplus))
+    }
+}

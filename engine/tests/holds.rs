@@ -1,0 +1,164 @@
+//! Removals that look like a mistake wait for an operator, and all else flows.
+
+use std::time::Duration;
+
+use tidemark_model::{
+    exception::{HoldRule, Verdict},
+    receipt::{Outcome, Receipt},
+};
+
+use crate::support::World;
+
+/// A connection in step with so many records.
+async fn in_step(count: u32, extra: &str) -> World {
+    let world = World::with_policy(extra).await;
+    for number in 0..count {
+        world.listing.put(&format!("k{number:03}"), "x");
+    }
+    world.run().await.receipt();
+    world.hour();
+    world.destination().take_ledger();
+    world
+}
+
+fn archive(world: &World, numbers: std::ops::Range<u32>) {
+    for number in numbers {
+        world.listing.archive(&format!("k{number:03}"));
+    }
+}
+
+async fn next(world: &World) -> Receipt {
+    world.hour();
+    world.run().await.receipt()
+}
+
+#[tokio::test]
+async fn a_mass_deletion_is_held_while_additions_and_changes_flow() {
+    let world = in_step(20, "").await;
+    archive(&world, 0..11);
+    world.listing.put("new", "1");
+    world.listing.put("k015", "2");
+    let receipt = world.run().await.receipt();
+    assert_eq!(receipt.outcome, Outcome::Held);
+    assert_eq!((receipt.push.removed, receipt.push.held, receipt.held_count), (11, 11, 11));
+    assert_eq!((receipt.push.added, receipt.push.changed, receipt.exception_count), (1, 1, 11));
+    assert_eq!(world.destination().records().len(), 21);
+    let hold = world.newest_commit().await.manifest.hold.unwrap();
+    assert_eq!(hold.rule, HoldRule::MoreThanHalf { removals: 11, records: 20 });
+    assert_eq!(hold.rule.to_string(), "11 of 20 records within 24 hours are more than half");
+
+    // An unchanged run keeps it and sends nothing.
+    world.destination().take_ledger();
+    let receipt = next(&world).await;
+    assert_eq!((receipt.outcome, receipt.held_count), (Outcome::Held, 11));
+    assert_eq!(world.destination().take_ledger(), []);
+
+    world.decide(Verdict::Approve(world.held(None).await)).await;
+    let receipt = next(&world).await;
+    assert_eq!(
+        (receipt.outcome, receipt.push.repeated, receipt.push.held),
+        (Outcome::InStep, 11, 0)
+    );
+    world.assert_in_step();
+}
+
+#[tokio::test]
+async fn a_source_that_suddenly_has_nothing_removes_nothing() {
+    let world = in_step(3, "").await;
+    archive(&world, 0..3);
+    let receipt = world.run().await.receipt();
+    assert_eq!((receipt.outcome, receipt.held_count), (Outcome::Held, 3));
+    assert_eq!(world.destination().records().len(), 3);
+    let hold = world.newest_commit().await.manifest.hold.unwrap();
+    assert_eq!(hold.rule, HoldRule::NothingLeft { records: 3 });
+}
+
+#[tokio::test]
+async fn rows_that_come_back_leave_the_hold() {
+    let world = in_step(20, "").await;
+    archive(&world, 0..11);
+    world.run().await.receipt();
+    for number in 0..11 {
+        world.listing.put(&format!("k{number:03}"), "back");
+    }
+    let receipt = next(&world).await;
+    assert_eq!((receipt.outcome, receipt.held_count), (Outcome::InStep, 0));
+    assert_eq!(world.newest_commit().await.manifest.hold, None);
+    world.assert_in_step();
+}
+
+#[tokio::test]
+async fn an_approval_of_what_has_moved_on_is_not_carried_out() {
+    let world = in_step(20, "").await;
+    archive(&world, 0..11);
+    world.run().await.receipt();
+    let seen = world.held(None).await;
+    world.listing.put("k000", "back");
+    next(&world).await;
+    world.decide(Verdict::Approve(seen)).await;
+    let receipt = next(&world).await;
+    assert_eq!((receipt.outcome, receipt.held_count), (Outcome::Held, 10));
+    let manifest = world.newest_commit().await.manifest;
+    assert_eq!((manifest.decided, manifest.stale_decisions), (1, vec![1]));
+    assert_eq!(world.destination().records().len(), 20);
+}
+
+#[tokio::test]
+async fn single_removals_are_approved_and_others_waived() {
+    let world = in_step(20, "").await;
+    archive(&world, 0..12);
+    world.run().await.receipt();
+    let ids = ["newsletter:k000", "newsletter:k001"];
+    world.decide(Verdict::Approve(world.held(Some(&ids)).await)).await;
+    let others: Vec<String> = (2..12).map(|number| format!("newsletter:k{number:03}")).collect();
+    let others: Vec<&str> = others.iter().map(String::as_str).collect();
+    let removals = world.held(Some(&others[1..])).await;
+    world.decide(Verdict::Waive { removals, why: "kept for the audit".to_owned() }).await;
+    let receipt = next(&world).await;
+    assert_eq!((receipt.held_count, receipt.waived_count), (1, 9));
+    assert_eq!(world.destination().records().len(), 18);
+
+    // What was waived is not owed, and ends when the row is back.
+    world.listing.put("k005", "back");
+    let receipt = next(&world).await;
+    assert_eq!((receipt.held_count, receipt.waived_count), (1, 8));
+}
+
+#[tokio::test]
+async fn an_approval_does_not_open_the_door_for_other_removals() {
+    let world = in_step(40, "").await;
+    archive(&world, 0..21);
+    world.run().await.receipt();
+    world.decide(Verdict::Approve(world.held(None).await)).await;
+    archive(&world, 21..33);
+    let receipt = next(&world).await;
+    assert_eq!((receipt.push.held, receipt.push.repeated, receipt.held_count), (12, 21, 12));
+    assert_eq!(world.destination().records().len(), 19);
+    world.decide(Verdict::Approve(world.held(None).await)).await;
+    assert_eq!(next(&world).await.outcome, Outcome::InStep);
+    world.assert_in_step();
+}
+
+#[tokio::test]
+async fn the_limit_looks_back_a_day_and_no_further() {
+    let world = in_step(40, "hold_deletions = { over = 4, and_over_fraction = 0 }").await;
+    archive(&world, 0..4);
+    assert_eq!(world.run().await.receipt().outcome, Outcome::InStep);
+    archive(&world, 4..5);
+    let receipt = next(&world).await;
+    assert_eq!((receipt.outcome, receipt.held_count), (Outcome::Held, 1));
+    world.clock.advance(Duration::from_hours(26));
+    archive(&world, 5..9);
+    let receipt = world.run().await.receipt();
+    assert_eq!((receipt.held_count, receipt.push.removed, receipt.push.held), (1, 4, 0));
+}
+
+#[tokio::test]
+async fn a_run_that_dies_while_it_holds_changes_nothing() {
+    let world = in_step(20, "").await;
+    archive(&world, 0..11);
+    world.listing.put("new", "1");
+    world.run_that_dies(true).await;
+    let receipt = next(&world).await;
+    assert_eq!((receipt.held_count, world.destination().records().len()), (11, 21));
+}
