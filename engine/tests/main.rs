@@ -13,3 +13,4 @@ mod holds;
 mod refusals;
 mod store_faults;
 mod support;
+mod verify;

@@ -156,6 +156,8 @@ pub enum Verdict {
     ReadInFull,
     /// The next run sends every record again.
     SendAgain,
+    /// The records of these keys are sent again as they stand, or removed where they are none.
+    Repair { records: Vec<RecordName> },
     /// The next run reads nothing and removes every record, for a connection that is given up.
     RemoveRecords,
     /// The next run sends exactly what a preview showed, or nothing.
@@ -181,6 +183,14 @@ pub struct HeldRemovals {
     /// Record ids; `None` for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ids: Option<Vec<String>>,
+}
+
+/// A record and the row that it comes from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RecordName {
+    /// The source's key.
+    pub key: String,
+    pub id: String,
 }
 
 /// Names an exception.

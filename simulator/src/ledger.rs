@@ -42,6 +42,8 @@ pub enum Operation {
     Write,
     /// `DELETE /record/{id}`
     Delete,
+    /// `GET /record`: a page of what the destination holds.
+    Read,
     /// Anything else.
     Other,
 }
@@ -51,6 +53,7 @@ impl Operation {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         match (side, parts.as_slice()) {
             (Side::Destination, ["record"]) if method == Method::POST => Self::Write,
+            (Side::Destination, ["record"]) if method == Method::GET => Self::Read,
             (Side::Destination, ["record", _]) if method == Method::DELETE => Self::Delete,
             (Side::Source, ["3.0", "lists", _, "members", ..]) if method != Method::GET => {
                 Self::Change

@@ -46,6 +46,26 @@ async fn records_are_removed_by_id() {
 }
 
 #[tokio::test]
+async fn records_are_read_back_in_the_order_of_their_ids() {
+    let bench = Bench::new().await;
+    bench.post(&json!([{"id": "b:2"}, {"id": "a:1"}, {"id": "b:1"}, {"id": "b:3"}])).await;
+    let ids = async |query: &str| {
+        let answer = read(bench.destination(Method::GET, &format!("/record?{query}"))).await;
+        let records = answer.body.as_array().unwrap().clone();
+        records.into_iter().map(|record| record["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let expected = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    let found: Vec<String> = ids("prefix=b:&limit=2").await;
+    assert_eq!(found, expected(&["b:1", "b:2"]));
+    let found: Vec<String> = ids("prefix=b:&after=b:2&limit=2").await;
+    assert_eq!(found, expected(&["b:3"]));
+    let found: Vec<String> = ids("prefix=b:&after=b:3").await;
+    assert!(found.is_empty());
+    let found: Vec<String> = ids("").await;
+    assert_eq!(found, expected(&["a:1", "b:1", "b:2", "b:3"]));
+}
+
+#[tokio::test]
 async fn tombstones_are_kept_and_can_be_left_out() {
     let bench = Bench::new().await;
     bench.post(&json!([{"id": "1", "deleted": false}, {"id": "2", "deleted": true}])).await;

@@ -62,6 +62,19 @@ impl Client {
         self.caller.call(request, clock).await
     }
 
+    /// Asks for what is at a path.
+    pub(super) async fn get(
+        &self,
+        path: &str,
+        parameters: &[(&str, &str)],
+        clock: &dyn Clock,
+    ) -> Result<Answer, Failure> {
+        let mut url = self.url.clone();
+        url.set_path(path);
+        url.query_pairs_mut().extend_pairs(parameters);
+        self.caller.call(self.request(Method::GET, url), clock).await
+    }
+
     /// Deletes what is at a removal's address.
     pub(super) async fn delete(&self, url: Url, clock: &dyn Clock) -> Result<Answer, Failure> {
         self.caller.call(self.request(Method::DELETE, url), clock).await

@@ -4,16 +4,19 @@ use async_trait::async_trait;
 use futures::stream::{self, StreamExt};
 use reqwest::StatusCode;
 use tidemark_engine::port::{
-    Batch, BatchKind, BatchOutcome, Capabilities, Destination, DestinationCheck, Rejection,
-    SystemClock, Write,
+    Batch, BatchKind, BatchOutcome, Capabilities, Destination, DestinationCheck, ReadBack,
+    Rejection, SystemClock, Write,
 };
 use tidemark_model::{
-    definition::{Definition, DeleteRule, RecordApiDefinition, SourcePath},
+    definition::{Definition, DeleteRule, ReadRule, RecordApiDefinition, SourcePath},
     failure::{Failure, FailureKind, Side},
 };
 
 use super::{Client, wire};
 use crate::http::Answer;
+
+/// Records that are asked for at once when they are read back.
+const READ_LIMIT: &str = "1000";
 
 /// An HTTP API that takes JSON arrays of records by `POST`.
 ///
@@ -23,6 +26,8 @@ use crate::http::Answer;
 pub struct RecordApiDestination {
     client: Client,
     delete: Option<DeleteRule>,
+    read: Option<ReadRule>,
+    id_prefix: String,
     rejected_path: SourcePath,
     /// The mapped fields besides the id.
     fields: Vec<String>,
@@ -40,10 +45,13 @@ impl RecordApiDestination {
         Self {
             client,
             delete: api.delete().cloned(),
+            read: api.read().cloned(),
+            id_prefix: definition.record().id_prefix().to_owned(),
             rejected_path: api.rejected_path().clone(),
             fields: definition.record().fields().iter().map(|(name, _)| name.clone()).collect(),
             capabilities: Capabilities {
                 deletes: api.delete().is_some(),
+                reads_back: api.read().is_some(),
                 batch_records,
                 removal_batch_records,
                 batch_bytes: usize::try_from(api.batch_bytes()).unwrap_or(usize::MAX),
@@ -150,5 +158,23 @@ impl Destination for RecordApiDestination {
                     .hint("give `delete` in the definition, then: tidemark apply FILE"))
             }
         }
+    }
+
+    async fn read_back(&self, after: &str) -> Result<ReadBack, Failure> {
+        let Some(ReadRule { path }) = &self.read else {
+            let message = "the destination's definition has no rule for reading records";
+            return Err(Failure::new(FailureKind::Invalid, Side::Destination, message)
+                .hint("give `read` in the definition, then: tidemark apply FILE"));
+        };
+        let parameters =
+            [("prefix", self.id_prefix.as_str()), ("after", after), ("limit", READ_LIMIT)];
+        let answer = self.client.get(path, &parameters, &self.clock).await?;
+        let subject = &self.client.subject;
+        if !answer.status().is_success() {
+            return Err(subject.refusal(&answer, &[]));
+        }
+        let records = wire::records(answer.body(), &self.id_prefix, after, self.tombstone())
+            .map_err(|error| subject.unreadable_records(error))?;
+        Ok(ReadBack { records, cost: answer.cost() })
     }
 }

@@ -96,6 +96,15 @@ impl Subject {
         }
     }
 
+    /// An answer of success that does not hold records as they are read back.
+    pub(super) fn unreadable_records(&self, error: wire::UnusableRecords) -> Failure {
+        let message = "the record API's records cannot be read back";
+        Failure::new(FailureKind::Invalid, Side::Destination, message).caused_by(&error).hint(
+            "see what `read` of the destination expects in docs/definitions.md, correct it, then: \
+             tidemark apply FILE",
+        )
+    }
+
     fn new_key(&self) -> String {
         let Self { connection, key } = self;
         let restart = match key {

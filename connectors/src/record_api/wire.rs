@@ -64,6 +64,46 @@ pub(super) enum UnreadableAnswer {
     Foreign,
 }
 
+/// Records that are read back stand in an answer that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum UnusableRecords {
+    #[error("it is not a JSON array of records with a text `id`")]
+    NotRecords,
+    #[error("it holds an id that does not begin with the prefix asked for")]
+    Foreign,
+    #[error("its ids are not in ascending order behind the one asked for")]
+    Unordered,
+}
+
+/// The records of an answer. One that says that it is deleted stands in the order as well, or a
+/// page of them would look like the end.
+pub(super) fn records(
+    body: &[u8],
+    prefix: &str,
+    after: &str,
+    tombstone: Option<&str>,
+) -> Result<Vec<(String, Option<Map<String, Value>>)>, UnusableRecords> {
+    let found: Vec<Map<String, Value>> =
+        serde_json::from_slice(body).map_err(|_| UnusableRecords::NotRecords)?;
+    let mut before = after.to_owned();
+    let mut records = Vec::with_capacity(found.len());
+    for mut record in found {
+        let Some(Value::String(id)) = record.remove("id") else {
+            return Err(UnusableRecords::NotRecords);
+        };
+        if !id.starts_with(prefix) {
+            return Err(UnusableRecords::Foreign);
+        }
+        if id <= before {
+            return Err(UnusableRecords::Unordered);
+        }
+        let deleted = tombstone.is_some_and(|field| record.get(field) == Some(&Value::Bool(true)));
+        before.clone_from(&id);
+        records.push((id, (!deleted).then_some(record)));
+    }
+    Ok(records)
+}
+
 /// The records of a batch that an answer of success refuses all the same.
 pub(super) fn rejections(
     body: &[u8],

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use tidemark_model::{failure::Failure, receipt::Cost};
 
 /// A system that is kept in step.
@@ -27,12 +28,22 @@ pub trait Destination: Send + Sync {
     /// credentials, rate limits and passing failures under their own kinds. After a passing
     /// failure the batch may have been applied.
     async fn apply(&self, batch: &Batch) -> Result<BatchOutcome, Failure>;
+
+    /// The next records that it holds for this connection, in ascending order of their ids as
+    /// bytes, all behind `after`; none means that there are no more. Only called where
+    /// [`Capabilities::reads_back`] says so. One attempt.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply), or `Invalid` for an answer that is not in order.
+    async fn read_back(&self, after: &str) -> Result<ReadBack, Failure>;
 }
 
 /// What a destination can do, fixed by its definition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     pub deletes: bool,
+    /// What it holds can be read.
+    pub reads_back: bool,
     /// The largest batch of writes, in records.
     pub batch_records: usize,
     /// The largest batch of removals, in records: 1 where each removal is a request of its own.
@@ -87,6 +98,15 @@ pub struct Rejection {
     pub id: String,
     /// The destination's words, cut to 200 characters, without the record's values.
     pub reason: String,
+}
+
+/// Records that a destination holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReadBack {
+    /// Id and record, `None` for one that is marked as deleted. A record has the mapped fields at
+    /// least.
+    pub records: Vec<(String, Option<Map<String, Value>>)>,
+    pub cost: Cost,
 }
 
 /// What [`Destination::check`] found.

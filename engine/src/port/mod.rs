@@ -7,7 +7,8 @@ mod host;
 mod source;
 
 pub use destination::{
-    Batch, BatchKind, BatchOutcome, Capabilities, Destination, DestinationCheck, Rejection, Write,
+    Batch, BatchKind, BatchOutcome, Capabilities, Destination, DestinationCheck, ReadBack,
+    Rejection, Write,
 };
 pub use host::{Clock, Connectors, Host, Stop, SystemClock};
 pub use source::{

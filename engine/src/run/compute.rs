@@ -216,7 +216,7 @@ impl Engine {
             base,
             pages: Arc::clone(pages) as Arc<dyn StagedPages>,
             coverage: reading.reading.coverage,
-            dirty: Dirty { sets, keys: ground.due_exceptions().await? },
+            dirty: Dirty { sets, keys: ground.due_again().await? },
             deletions: ground.deletions(),
             resend: ground.edit.resend,
             limits: ground.batches,
@@ -308,11 +308,15 @@ impl Ground<'_> {
         }
     }
 
-    /// Rejected records that are sent again in this run although nothing changed.
-    async fn due_exceptions(&self) -> Result<Vec<DirtyKey>, StoreError> {
+    /// Records that are sent again in this run although nothing changed.
+    async fn due_again(&self) -> Result<Vec<DirtyKey>, StoreError> {
+        let repaired = self.orders.repaired.iter();
+        let mut dirty: Vec<DirtyKey> = repaired
+            .map(|record| DirtyKey { key: record.key.clone(), id: record.id.clone() })
+            .collect();
         let all = exception::retry_is_due(self.definition.policy(), self.reading.start.number);
         if !all && self.orders.retried.is_empty() {
-            return Ok(Vec::new());
+            return Ok(dirty);
         }
         let exceptions = exception::of_manifest(self.folder, self.manifest()).await?;
         let due = exceptions.into_iter().filter(|exception| {
@@ -320,7 +324,8 @@ impl Ground<'_> {
                 && (self.orders.retried.contains(&exception.name())
                     || all && exception::is_retried(exception))
         });
-        Ok(due.map(|Exception { key, id, .. }| DirtyKey { key, id }).collect())
+        dirty.extend(due.map(|Exception { key, id, .. }| DirtyKey { key, id }));
+        Ok(dirty)
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tidemark_model::{
     entry::{FileRef, Manifest, RunNumber},
-    exception::{Decision, ExactChanges, ExceptionKey, HeldRemovals, Verdict, Waiver},
+    exception::{Decision, ExactChanges, ExceptionKey, HeldRemovals, RecordName, Verdict, Waiver},
 };
 
 use crate::store::{Creation, Folder, Formatted, StoreError};
@@ -86,6 +86,7 @@ pub(super) struct Orders {
     pub(super) ignored: BTreeMap<ExceptionKey, Waiver>,
     pub(super) read_in_full: bool,
     pub(super) send_again: bool,
+    pub(super) repaired: Vec<RecordName>,
     pub(super) remove_records: bool,
     /// With the decision's number.
     pub(super) exactly: Option<(u64, ExactChanges)>,
@@ -157,6 +158,7 @@ impl Orders {
             }
             Verdict::ReadInFull => self.read_in_full = true,
             Verdict::SendAgain => self.send_again = true,
+            Verdict::Repair { records } => self.repaired.extend(records),
             Verdict::RemoveRecords => self.remove_records = true,
             Verdict::Exactly(exact) => self.exactly = Some((number, exact)),
         }

@@ -23,6 +23,7 @@ mod resend;
 mod send;
 mod standing;
 mod start;
+mod verify;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -46,6 +47,7 @@ pub use decision::{decide, decisions};
 pub use ended::ended_run;
 pub use exception::exceptions;
 pub use preview::{Preview, PreviewSample};
+pub use verify::{Difference, DifferenceKind, Verified};
 
 /// The steps of runs over a store.
 pub struct Engine {

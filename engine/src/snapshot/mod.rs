@@ -12,6 +12,7 @@ mod file;
 mod layout;
 mod look_up;
 mod part;
+mod records;
 mod scan;
 mod stack;
 mod times;
@@ -28,6 +29,7 @@ use tidemark_model::{
 use tokio::runtime::Handle;
 
 pub use layout::Layout;
+pub use records::KeyedRecord;
 
 pub(crate) use columns::{FileKind, FileRow, Standing};
 pub(crate) use part::read_part;

@@ -8,7 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use tidemark_engine::port::{
-    Batch, BatchKind, BatchOutcome, Capabilities, Destination as Port, DestinationCheck, Rejection,
+    Batch, BatchKind, BatchOutcome, Capabilities, Destination as Port, DestinationCheck, ReadBack,
+    Rejection,
 };
 use tidemark_model::{
     failure::{Failure, FailureKind, Side},
@@ -74,6 +75,7 @@ impl Default for Destination {
     fn default() -> Self {
         let capabilities = Capabilities {
             deletes: true,
+            reads_back: true,
             batch_records: 2,
             removal_batch_records: 1,
             batch_bytes: 10_000,
@@ -157,5 +159,15 @@ impl Port for Destination {
                 self.carry_out(batch)
             }
         }
+    }
+
+    /// Two records at once.
+    async fn read_back(&self, after: &str) -> Result<ReadBack, Failure> {
+        let state = self.state();
+        let behind = state.records.iter().filter(|(id, _)| id.as_str() > after).take(2);
+        let records =
+            behind.map(|(id, record)| (id.clone(), Some(serde_json::from_str(record).unwrap())));
+        let cost = Cost { request_count: 1, ..Cost::default() };
+        Ok(ReadBack { records: records.collect(), cost })
     }
 }

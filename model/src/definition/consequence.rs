@@ -157,6 +157,8 @@ fn fields(definition: &Definition) -> Vec<Field> {
         Some(DeleteRule::Tombstone { field }) => format!("tombstone {field}"),
     };
     add("destination.delete", delete, Concerns::Records);
+    let read = api.read().map_or_else(|| "none".to_owned(), |read| format!("GET {}", read.path));
+    add("destination.read", read, Operation);
     add("destination.batch_records", api.batch_records().to_string(), Operation);
     add("destination.batch_bytes", text::size(api.batch_bytes()), Operation);
     let simultaneous_batches = api.simultaneous_batches().to_string();

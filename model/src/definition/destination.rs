@@ -37,6 +37,8 @@ pub struct RecordApiDefinition {
     pub(super) api_key: SecretRef,
     pub(super) header: String,
     pub(super) delete: Option<DeleteRule>,
+    #[serde(default)]
+    pub(super) read: Option<ReadRule>,
     pub(super) batch_records: u32,
     pub(super) batch_bytes: u64,
     pub(super) simultaneous_batches: u32,
@@ -77,6 +79,11 @@ impl RecordApiDefinition {
     /// How a record is removed; `None` if the API cannot.
     pub fn delete(&self) -> Option<&DeleteRule> {
         self.delete.as_ref()
+    }
+
+    /// How what it holds is read; `None` if it cannot be.
+    pub fn read(&self) -> Option<&ReadRule> {
+        self.read.as_ref()
     }
 
     /// The most records in a batch.
@@ -121,6 +128,15 @@ pub enum DeleteRule {
     Tombstone { field: String },
 }
 
+/// How records are read back: `GET` on a path, with the parameters `prefix` (what the ids begin
+/// with), `after` (only greater ids, as bytes) and `limit`. The answer is a JSON array of records in
+/// ascending order of `id`; an empty one is the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadRule {
+    /// Begins with `/` and stands for the path of the destination's address.
+    pub path: String,
+}
+
 /// Reads `[connection.destination]`.
 pub(super) fn read(mut section: Section<'_>) -> Result<DestinationDefinition, Reported> {
     section.required(
@@ -139,6 +155,8 @@ fn record_api(mut section: Section<'_>) -> Result<RecordApiDefinition, Reported>
     let header = section.or("header", R::DEFAULT_HEADER.to_owned(), header);
     let delete =
         section.optional_section("delete").and_then(|section| section.map(delete_rule).transpose());
+    let read =
+        section.optional_section("read").and_then(|section| section.map(read_rule).transpose());
     let batch_records =
         section.or("batch_records", R::DEFAULT_BATCH_RECORDS, form::count(1..=100_000));
     let batch_bytes = section.or(
@@ -158,6 +176,7 @@ fn record_api(mut section: Section<'_>) -> Result<RecordApiDefinition, Reported>
         api_key: api_key?,
         header: header?,
         delete: delete?,
+        read: read?,
         batch_records: batch_records?,
         batch_bytes: batch_bytes?,
         simultaneous_batches: simultaneous_batches?,
@@ -191,6 +210,24 @@ fn delete_rule(mut section: Section<'_>) -> Result<DeleteRule, Reported> {
     section.finish();
     method?;
     Ok(DeleteRule::Request { path: path? })
+}
+
+fn read_rule(mut section: Section<'_>) -> Result<ReadRule, Reported> {
+    let path = section.required("path", "write { path = \"/record\" }", read_path);
+    section.finish();
+    Ok(ReadRule { path: path? })
+}
+
+fn read_path(value: &Value) -> Result<String, Refusal> {
+    let path = form::text(value)?;
+    let refused = |message| Err(Refusal::new(message).hint("such as \"/record\""));
+    if !path.starts_with('/') {
+        refused("has to begin with `/`")
+    } else if path.contains(|c: char| c.is_whitespace() || "?#{}".contains(c)) {
+        refused("holds a space, a brace, `?` or `#`")
+    } else {
+        Ok(path)
+    }
 }
 
 fn delete_path(value: &Value) -> Result<String, Refusal> {

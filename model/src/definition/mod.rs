@@ -25,7 +25,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::consequence::{Consequence, Counts, Effect, consequences};
-pub use self::destination::{DeleteRule, DestinationDefinition, RecordApiDefinition};
+pub use self::destination::{DeleteRule, DestinationDefinition, ReadRule, RecordApiDefinition};
 pub use self::fingerprint::{Fingerprint, MAPPER_VERSION};
 pub use self::parse::{SourceText, parse};
 pub use self::policy::{Deletions, HoldDeletions, InvalidRecords, Policy};

@@ -202,7 +202,7 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
     ("[connection.source]", &["list_id", "statuses", "base_url", "page_size"]),
     (
         "[connection.destination]",
-        &["url", "header", "delete", "batch_records", "batch_bytes", "rejected_path"],
+        &["url", "header", "delete", "read", "batch_records", "batch_bytes", "rejected_path"],
     ),
     ("[connection.record]", &["id_prefix"]),
     (

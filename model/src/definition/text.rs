@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use super::Definition;
-use super::destination::{DeleteRule, DestinationDefinition, RecordApiDefinition};
+use super::destination::{DeleteRule, DestinationDefinition, ReadRule, RecordApiDefinition};
 use super::policy::{Deletions, HoldDeletions, InvalidRecords, Policy};
 use super::record::{ID_PREFIX, IdScope, RecordMapping};
 use super::source::{MailchimpDefinition, SourceDefinition};
@@ -137,6 +137,9 @@ impl Lines {
             Some(DeleteRule::Tombstone { field }) => {
                 self.value("delete", format!("{{ tombstone = {} }}", quoted(field)));
             }
+        }
+        if let Some(ReadRule { path }) = api.read() {
+            self.value("read", format!("{{ path = {} }}", quoted(path)));
         }
         self.value_unless("batch_records", api.batch_records(), R::DEFAULT_BATCH_RECORDS);
         if api.batch_bytes() != R::DEFAULT_BATCH_BYTES {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -159,6 +160,20 @@ impl Space {
             Some(_) => Outcome::Accepted { count: 1 },
             None => Outcome::Unknown,
         }
+    }
+
+    /// The texts of up to `limit` records whose ids begin with `prefix` and lie behind `after`, in
+    /// their order.
+    pub(crate) fn behind(&self, prefix: &str, after: &str, limit: usize) -> Vec<String> {
+        let contents = self.contents();
+        let from = after.max(prefix);
+        let records = contents.records.range::<str, _>((Bound::Included(from), Bound::Unbounded));
+        records
+            .skip_while(|(id, _)| id.as_str() <= after)
+            .take_while(|(id, _)| id.starts_with(prefix))
+            .take(limit)
+            .map(|(_, record)| record.to_string())
+            .collect()
     }
 
     pub(crate) fn set_limits(&self, limits: BatchLimits) {

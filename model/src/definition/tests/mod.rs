@@ -59,6 +59,7 @@ batch_bytes = "512 KiB"
 simultaneous_batches = 1
 request_timeout = "10s"
 settle = "2s"
+read = { path = "/records" }
 rejected_path = "result.refused"
 [connection.record]
 id = "contact_id"

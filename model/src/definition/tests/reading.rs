@@ -63,6 +63,7 @@ fn what_is_said_holds() {
     let DestinationDefinition::RecordApi(api) = definition.destination();
     assert_eq!(api.header(), "X-Api-Key");
     assert_eq!(api.delete(), Some(&DeleteRule::Request { path: "/record/{id}".to_owned() }));
+    assert_eq!(api.read(), Some(&ReadRule { path: "/records".to_owned() }));
     assert_eq!((api.batch_records(), api.batch_bytes()), (50, 512 * 1024));
     assert_eq!(api.simultaneous_batches(), 1);
     assert_eq!(api.request_timeout(), Duration::from_secs(10));
