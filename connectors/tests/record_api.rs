@@ -164,3 +164,47 @@ async fn removing_without_a_rule_is_refused() {
     let failure = destination.apply(&removals(1)).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Invalid);
 }
+
+#[tokio::test]
+async fn records_are_read_back_page_by_page_without_the_deleted_ones() {
+    let (bench, destination) =
+        bench(&format!("{TOMBSTONE}\nread = {{ path = \"/record\" }}")).await;
+    assert!(destination.capabilities().reads_back);
+    destination.apply(&writes(1_500)).await.unwrap();
+    destination.apply(&removals(2)).await.unwrap();
+    let foreign = Write { key: "x".to_owned(), id: "other:1".to_owned(), record: String::new() };
+    let record = r#"{"id":"other:1"}"#.to_owned();
+    let others = Batch { kind: BatchKind::Write, writes: vec![Write { record, ..foreign }] };
+    destination.apply(&others).await.unwrap();
+
+    let (mut after, mut live, mut deleted) = (String::new(), 0, 0);
+    loop {
+        let page = destination.read_back(&after).await.unwrap();
+        assert_eq!(page.cost.request_count, 1);
+        let Some((last, _)) = page.records.last() else { break };
+        after.clone_from(last);
+        deleted += page.records.iter().filter(|(_, record)| record.is_none()).count();
+        for (id, record) in
+            page.records.iter().filter_map(|(id, record)| Some((id, record.as_ref()?)))
+        {
+            assert!(id.starts_with("newsletter:"));
+            assert_eq!(record["firstname"], "Ada");
+            live += 1;
+        }
+    }
+    assert_eq!((live, deleted), (1_498, 2));
+    assert_eq!(bench.world().ledger().count(Operation::Read), 3);
+}
+
+#[tokio::test]
+async fn records_that_cannot_be_read_back_are_a_failure_and_never_the_end() {
+    let (_bench, destination) = bench("read = { path = \"/elsewhere\" }").await;
+    assert_eq!(destination.read_back("").await.unwrap_err().kind, FailureKind::Gone);
+    for action in [FaultAction::CutShort, FaultAction::Html { status: 200 }] {
+        let (bench, destination) = bench("read = { path = \"/record\" }").await;
+        destination.apply(&writes(3)).await.unwrap();
+        bench.world().add_fault(Fault::next(Side::Destination, action));
+        let failure = destination.read_back("").await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Transient);
+    }
+}

@@ -98,8 +98,14 @@ impl Subject {
 
     /// An answer of success that does not hold records as they are read back.
     pub(super) fn unreadable_records(&self, error: wire::UnusableRecords) -> Failure {
-        let message = "the record API's records cannot be read back";
-        Failure::new(FailureKind::Invalid, Side::Destination, message).caused_by(&error).hint(
+        let failure = |kind| {
+            let message = "the record API's records cannot be read back";
+            Failure::new(kind, Side::Destination, message).caused_by(&error)
+        };
+        if error == wire::UnusableRecords::CutOff {
+            return failure(FailureKind::Transient);
+        }
+        failure(FailureKind::Invalid).hint(
             "see what `read` of the destination expects in docs/definitions.md, correct it, then: \
              tidemark apply FILE",
         )

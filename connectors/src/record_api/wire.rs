@@ -67,6 +67,8 @@ pub(super) enum UnreadableAnswer {
 /// Records that are read back stand in an answer that cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum UnusableRecords {
+    #[error("it breaks off, or is a page for people")]
+    CutOff,
     #[error("it is not a JSON array of records with a text `id`")]
     NotRecords,
     #[error("it holds an id that does not begin with the prefix asked for")]
@@ -83,8 +85,10 @@ pub(super) fn records(
     after: &str,
     tombstone: Option<&str>,
 ) -> Result<Vec<(String, Option<Map<String, Value>>)>, UnusableRecords> {
-    let found: Vec<Map<String, Value>> =
-        serde_json::from_slice(body).map_err(|_| UnusableRecords::NotRecords)?;
+    let found: Vec<Map<String, Value>> = serde_json::from_slice(body).map_err(|error| {
+        let page = body.trim_ascii_start().first() == Some(&b'<');
+        if error.is_eof() || page { UnusableRecords::CutOff } else { UnusableRecords::NotRecords }
+    })?;
     let mut before = after.to_owned();
     let mut records = Vec::with_capacity(found.len());
     for mut record in found {
@@ -191,6 +195,27 @@ mod tests {
             r#"[{"id":"n:1","email":"ada@example.com","firstname":"Ada","deleted":false},{"id":"n:2","email":"","firstname":"é\"","deleted":false}]"#
         );
         assert_eq!(writes(&batch()[1..], None), r#"[{"id":"n:2","email":"","firstname":"é\""}]"#);
+    }
+
+    #[test]
+    fn records_that_are_read_back_must_be_whole_ours_and_in_order() {
+        let read = |body: &str| records(body.as_bytes(), "n:", "n:1", Some("deleted"));
+        let found = read(r#"[{"id":"n:2","a":"x"},{"id":"n:3","deleted":true}]"#).unwrap();
+        let two = Map::from_iter([("a".to_owned(), Value::from("x"))]);
+        assert_eq!(found, [("n:2".to_owned(), Some(two)), ("n:3".to_owned(), None)]);
+        assert_eq!(read("[]"), Ok(Vec::new()));
+        for (body, error) in [
+            (r#"[{"id":"n:2""#, UnusableRecords::CutOff),
+            ("", UnusableRecords::CutOff),
+            ("<html>", UnusableRecords::CutOff),
+            ("{}", UnusableRecords::NotRecords),
+            (r#"[{"id":2}]"#, UnusableRecords::NotRecords),
+            (r#"[{"id":"m:2"}]"#, UnusableRecords::Foreign),
+            (r#"[{"id":"n:1"}]"#, UnusableRecords::Unordered),
+            (r#"[{"id":"n:3"},{"id":"n:2"}]"#, UnusableRecords::Unordered),
+        ] {
+            assert_eq!(read(body), Err(error), "{body}");
+        }
     }
 
     #[test]
