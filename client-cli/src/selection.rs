@@ -5,6 +5,7 @@ use std::fmt;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use tidemark_activities::schedule::ScheduleFilter;
+use tidemark_engine::definitions;
 use tidemark_model::ids::{AccountId, ConnectionId};
 use tidemark_workflows::health::Health;
 
@@ -132,6 +133,32 @@ impl Selection {
         }
     }
 
+    /// Defined connections that match and that visibility does not show: it lags behind, and a
+    /// verb for many must not pass over one without a word.
+    async fn unlisted(
+        &self,
+        session: &Session,
+        listed: &[ConnectionId],
+    ) -> Result<Vec<ConnectionId>, Error> {
+        let store = session.store().await?;
+        let mut ids = definitions::ids(store).await?;
+        ids.retain(|id| {
+            !listed.contains(id)
+                && (self.account.is_empty() || self.account.contains(&id.account()))
+        });
+        let stored = definitions::newest_of(store, ids).await?;
+        let matching = stored.into_iter().filter_map(|(id, stored)| {
+            let definition = stored.definition?;
+            let one_of = |kinds: &[String], kind: &str| {
+                kinds.is_empty() || kinds.iter().any(|wanted| wanted == kind)
+            };
+            let matches = one_of(&self.source, definition.source().kind())
+                && one_of(&self.destination, definition.destination().kind());
+            matches.then_some(id)
+        });
+        Ok(matching.collect())
+    }
+
     /// The ids, if the connections were named by them: without repetitions, in the given order.
     pub(crate) fn named(&self) -> Option<Vec<ConnectionId>> {
         let mut named: Vec<ConnectionId> = Vec::new();
@@ -219,10 +246,17 @@ impl Many {
             return Ok(chosen(named));
         }
         let listed = session.temporal().await?.schedules.list(&self.selection.filter()).await?;
-        if listed.is_empty() {
+        let mut ids: Vec<ConnectionId> =
+            listed.into_iter().map(|listed| listed.connection).collect();
+        if self.selection.health.is_empty() {
+            let unlisted = self.selection.unlisted(session, &ids).await?;
+            ids.extend(unlisted);
+            ids.sort_unstable();
+        }
+        if ids.is_empty() {
             return Err(Error::NoMatch { selection: self.selection.to_string() });
         }
-        Ok(chosen(listed.into_iter().map(|listed| listed.connection).collect()))
+        Ok(chosen(ids))
     }
 
     /// Whether questions are answered beforehand.

@@ -27,6 +27,12 @@ fn archive(world: &World, numbers: std::ops::Range<u32>) {
     }
 }
 
+/// An archived row is shown again, a second after it went.
+fn come_back(world: &World, key: &str) {
+    world.clock.advance(Duration::from_secs(1));
+    world.listing.unarchive(key, "back", world.clock.seconds());
+}
+
 async fn next(world: &World) -> Receipt {
     world.hour();
     world.run().await.receipt()
@@ -79,7 +85,7 @@ async fn rows_that_come_back_leave_the_hold() {
     archive(&world, 0..11);
     world.run().await.receipt();
     for number in 0..11 {
-        world.listing.put(&format!("k{number:03}"), "back");
+        come_back(&world, &format!("k{number:03}"));
     }
     let receipt = next(&world).await;
     assert_eq!((receipt.outcome, receipt.held_count), (Outcome::InStep, 0));
@@ -93,7 +99,7 @@ async fn an_approval_of_what_has_moved_on_is_not_carried_out() {
     archive(&world, 0..11);
     world.run().await.receipt();
     let seen = world.held(None).await;
-    world.listing.put("k000", "back");
+    come_back(&world, "k000");
     next(&world).await;
     world.decide(Verdict::Approve(seen)).await;
     let receipt = next(&world).await;
@@ -119,7 +125,7 @@ async fn single_removals_are_approved_and_others_waived() {
     assert_eq!(world.destination().records().len(), 18);
 
     // What was waived is not owed, and ends when the row is back.
-    world.listing.put("k005", "back");
+    come_back(&world, "k005");
     let receipt = next(&world).await;
     assert_eq!((receipt.held_count, receipt.waived_count), (1, 8));
 }

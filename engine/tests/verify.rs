@@ -66,7 +66,7 @@ async fn each_difference_is_named_and_repaired() {
     let receipt = world.run().await.receipt();
     assert_eq!((receipt.outcome, receipt.push.repeated), (Outcome::InStep, 3));
     world.assert_in_step();
-    assert_eq!(self::verify(&world).await.difference_count(), 0);
+    assert_eq!(verify(&world).await.difference_count(), 0);
 }
 
 #[tokio::test]

@@ -86,12 +86,11 @@ pub async fn put(connection: &Folder, version: StoredDefinition) -> Result<Store
     }
 }
 
-/// The newest version of every connection that the store knows, removed ones included, sorted by
-/// id.
+/// Every connection that the store knows, removed ones included, sorted.
 ///
 /// # Errors
-/// As [`newest`]: one that cannot be read is not left out.
-pub async fn all(store: &Store) -> Result<Vec<(ConnectionId, StoredDefinition)>, StoreError> {
+/// The store's.
+pub async fn ids(store: &Store) -> Result<Vec<ConnectionId>, StoreError> {
     let root = store.root();
     let accounts = root.list("connections").await?;
     let connections: Vec<Vec<ConnectionId>> = stream::iter(accounts)
@@ -110,18 +109,38 @@ pub async fn all(store: &Store) -> Result<Vec<(ConnectionId, StoredDefinition)>,
         .buffered(SIMULTANEOUS_READS)
         .try_collect()
         .await?;
-    let mut found: Vec<(ConnectionId, StoredDefinition)> =
-        stream::iter(connections.into_iter().flatten())
-            .map(|id| async move {
-                let stored = newest(&store.connection(&id)).await?;
-                Ok::<_, StoreError>(stored.map(|stored| (id, stored)))
-            })
-            .buffered(SIMULTANEOUS_READS)
-            .try_filter_map(|found| async move { Ok(found) })
-            .try_collect()
-            .await?;
-    found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-    Ok(found)
+    let mut ids: Vec<ConnectionId> = connections.into_iter().flatten().collect();
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// The newest version of every connection that the store knows, removed ones included, sorted by
+/// id.
+///
+/// # Errors
+/// As [`newest`]: one that cannot be read is not left out.
+pub async fn all(store: &Store) -> Result<Vec<(ConnectionId, StoredDefinition)>, StoreError> {
+    let ids = ids(store).await?;
+    newest_of(store, ids).await
+}
+
+/// The newest versions of some connections, without those that never had one.
+///
+/// # Errors
+/// As [`newest`].
+pub async fn newest_of(
+    store: &Store,
+    ids: Vec<ConnectionId>,
+) -> Result<Vec<(ConnectionId, StoredDefinition)>, StoreError> {
+    stream::iter(ids)
+        .map(|id| async move {
+            let stored = newest(&store.connection(&id)).await?;
+            Ok::<_, StoreError>(stored.map(|stored| (id, stored)))
+        })
+        .buffered(SIMULTANEOUS_READS)
+        .try_filter_map(|found| async move { Ok(found) })
+        .try_collect()
+        .await
 }
 
 fn path(version: u32) -> String {

@@ -28,6 +28,11 @@ fn manifest(definition: &Definition) -> Manifest {
         exceptions: None,
         quiet_after: None,
         late_handled: Vec::new(),
+        hold: None,
+        waived_removals: None,
+        removals: Vec::new(),
+        decided: 0,
+        stale_decisions: Vec::new(),
     }
 }
 

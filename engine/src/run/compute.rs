@@ -201,7 +201,7 @@ impl Engine {
         holds: &Holds,
         pages: &Arc<StagedReading>,
     ) -> Result<DiffOutput, Failure> {
-        let Ground { host, folder, reading, definition, .. } = ground;
+        let Ground { host, folder, reading, .. } = ground;
         let base = match ground.manifest() {
             Some(manifest) => Some(Snapshot::open(folder, &manifest.snapshot).await?),
             None => None,

@@ -92,13 +92,13 @@ mod tests {
 
     #[test]
     fn both_halves_of_the_limit_must_be_crossed() {
-        let window = window(2_000, &[]);
-        assert_eq!(window.rule(LIMIT, 200, 1_800), None, "exactly a tenth");
+        let short = window(2_000, &[]);
+        assert_eq!(short.rule(LIMIT, 200, 1_800), None, "exactly a tenth");
         assert!(matches!(
-            window.rule(LIMIT, 201, 1_799),
+            short.rule(LIMIT, 201, 1_799),
             Some(HoldRule::OverLimit { removals: 201, records: 2_000, .. })
         ));
-        let long = super::tests::window(1_000_000, &[]);
+        let long = window(1_000_000, &[]);
         assert_eq!(long.rule(LIMIT, 5_000, 995_000), None);
     }
 

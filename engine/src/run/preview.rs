@@ -189,7 +189,8 @@ async fn digest(folder: &Folder, changes: Option<&FileRef>) -> Result<String, St
                 for text in [&write.key, &write.id, &write.record] {
                     hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
                 }
-                let (parts, _) = hasher.finalize().as_bytes().as_chunks::<8>();
+                let hash = hasher.finalize();
+                let (parts, _) = hash.as_bytes().as_chunks::<8>();
                 for (lane, part) in lanes.iter_mut().zip(parts) {
                     *lane = lane.wrapping_add(u64::from_le_bytes(*part));
                 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::definition::{
-    DeleteRule, Deletions, DestinationDefinition, IdScope, InvalidRecords, MemberStatus,
-    SourceDefinition,
+    DeleteRule, Deletions, DestinationDefinition, HoldDeletions, IdScope, InvalidRecords,
+    MemberStatus, ReadRule, SourceDefinition,
 };
 use crate::schedule::Schedule;
 
