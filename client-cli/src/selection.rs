@@ -143,7 +143,7 @@ impl Selection {
         let store = session.store().await?;
         let mut ids = definitions::ids(store).await?;
         ids.retain(|id| {
-            !listed.contains(id)
+            listed.binary_search(id).is_err()
                 && (self.account.is_empty() || self.account.contains(&id.account()))
         });
         let stored = definitions::newest_of(store, ids).await?;
