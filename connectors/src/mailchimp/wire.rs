@@ -13,19 +13,20 @@ pub(super) struct Members<'b> {
     pub(super) total_items: u64,
 }
 
-/// What is needed of a member besides what the definition maps. Mailchimp writes texts; whatever
-/// else stands there is read as no text.
-#[derive(Debug, Deserialize)]
+/// What is needed of a member besides what the definition maps, each as it stands in the JSON text.
+/// Mailchimp writes texts; whatever else stands there is read as no text.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Member<'b> {
-    #[serde(borrow)]
-    contact_id: Option<&'b RawValue>,
-    #[serde(borrow)]
-    status: Option<&'b RawValue>,
-    #[serde(borrow)]
-    last_changed: Option<&'b RawValue>,
+    contact_id: Option<&'b str>,
+    status: Option<&'b str>,
+    last_changed: Option<&'b str>,
 }
 
 impl<'b> Member<'b> {
+    pub(super) fn of([contact_id, status, last_changed]: [Option<&'b str>; 3]) -> Self {
+        Self { contact_id, status, last_changed }
+    }
+
     /// The contact's id: survives a change of the e-mail address. `None` if it is empty.
     pub(super) fn contact_id(&self) -> Option<Cow<'b, str>> {
         Some(text(self.contact_id)).filter(|id| !id.is_empty())
@@ -41,9 +42,9 @@ impl<'b> Member<'b> {
     }
 }
 
-fn text(value: Option<&RawValue>) -> Cow<'_, str> {
+fn text(value: Option<&str>) -> Cow<'_, str> {
     value
-        .and_then(|value| serde_json::from_str::<Text<'_>>(value.get()).ok())
+        .and_then(|value| serde_json::from_str::<Text<'_>>(value).ok())
         .map_or(Cow::Borrowed(""), |text| text.0)
 }
 

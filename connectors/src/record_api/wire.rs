@@ -18,37 +18,43 @@ const REASON_KEYS: [&str; 5] = ["reason", "message", "error", "detail", "title"]
 
 /// The records as the API reads them: the mapped fields, and what says that they are alive.
 pub(super) fn writes(writes: &[Write], tombstone: Option<&str>) -> String {
-    array(writes, |write| match tombstone {
-        Some(field) => with_field(&write.record, field, false),
-        None => write.record.clone(),
-    })
+    let alive = tombstone.map_or_else(|| "}".to_owned(), |field| last_field(field, false));
+    array(writes.iter().map(|write| (&*write.record, &*alive)))
 }
 
 /// Records that say of themselves that they are deleted, every mapped field empty.
 pub(super) fn tombstones(removals: &[Write], tombstone: &str, fields: &[String]) -> String {
-    array(removals, |removal| {
-        let mut record = Map::from_iter([("id".to_owned(), Value::from(removal.id.as_str()))]);
-        record.extend(fields.iter().map(|field| (field.clone(), Value::from(""))));
-        with_field(&Value::from(record).to_string(), tombstone, true)
-    })
+    let deleted = last_field(tombstone, true);
+    let records: Vec<String> = removals
+        .iter()
+        .map(|removal| {
+            let mut record = Map::from_iter([("id".to_owned(), Value::from(removal.id.as_str()))]);
+            record.extend(fields.iter().map(|field| (field.clone(), Value::from(""))));
+            Value::from(record).to_string()
+        })
+        .collect();
+    array(records.iter().map(|record| (&**record, &*deleted)))
 }
 
-fn array(writes: &[Write], record: impl Fn(&Write) -> String) -> String {
-    let mut body = String::from("[");
-    for (place, write) in writes.iter().enumerate() {
+/// An array of records, objects with an id at least, each with another end than its brace.
+fn array<'r>(records: impl Iterator<Item = (&'r str, &'r str)> + Clone) -> String {
+    let bytes = records.clone().map(|(record, end)| record.len() + end.len() + 1).sum::<usize>();
+    let mut body = String::with_capacity(bytes + 2);
+    body.push('[');
+    for (place, (record, end)) in records.enumerate() {
         if place > 0 {
             body.push(',');
         }
-        body.push_str(&record(write));
+        body.push_str(record.strip_suffix('}').unwrap_or(record));
+        body.push_str(end);
     }
     body.push(']');
     body
 }
 
-/// A record, an object with an id at least, with one field more.
-fn with_field(record: &str, field: &str, value: bool) -> String {
-    let open = record.strip_suffix('}').unwrap_or(record);
-    format!("{open},{}:{value}}}", Value::from(field))
+/// The end of an object that has a field before this one.
+fn last_field(field: &str, value: bool) -> String {
+    format!(",{}:{value}}}", Value::from(field))
 }
 
 /// The body of an answer of success names refused records in a way that cannot be read.

@@ -1,7 +1,7 @@
 //! From decisions to changes and rows of the next snapshot.
 //!
-//! Most decisions need no record. Those that need an old id or record wait, until enough of them
-//! can be read from a file together.
+//! Most decisions need no record, or have it in hand. Those that need an old id or record wait,
+//! until enough of them can be read from a file together, and so do those that come behind them.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -11,7 +11,7 @@ use super::{
     DiffError, Resend, StagedPages,
     changes::ChangeWriter,
     decide::{Carried, Decision, News, Next, OldRow, Rules, Sends, decide},
-    entry::{KeyEntries, ReadingPlace},
+    entry::{KeyEntries, Reading, ReadingPlace},
     spool::Spool,
     tally::Tally,
 };
@@ -86,6 +86,16 @@ struct Waiting {
     dirty: Vec<String>,
 }
 
+/// A decision whose records are in hand: ids and records.
+struct Settled<'s> {
+    key: &'s str,
+    decision: Decision,
+    old: Old,
+    old_payload: Option<(&'s str, &'s str)>,
+    new_payload: Option<(&'s str, &'s str)>,
+    dirty: &'s [&'s str],
+}
+
 /// Decides about keys in their order and carries the decisions out. Blocking; one per thread.
 pub(super) struct Outcomes<'a> {
     rules: Rules,
@@ -136,20 +146,24 @@ impl<'a> Outcomes<'a> {
             return Ok(());
         }
         let key = text(key);
-        let new_payload = match (decision, known.and_then(|known| known.reading)) {
-            (
-                Decision { next: Next::Becomes { payload: Carried::FromReading, .. }, .. },
-                Some(reading),
-            ) => match reading.payload {
-                Some((id, record)) => {
-                    Source::Here(Payload { id: id.to_owned(), record: record.to_owned() })
-                }
-                None => match elsewhere(&reading.digest) {
-                    Some(place) => Source::At(place),
-                    None => Source::Here(self.read_again(key, reading.place)?),
-                },
+        let reading = known.and_then(|known| known.reading).filter(|_| {
+            matches!(decision.next, Next::Becomes { payload: Carried::FromReading, .. })
+        });
+        let in_hand = reading.is_none_or(|reading| reading.payload.is_some());
+        if in_hand && self.waiting.is_empty() && wants_old(decision, &old, rows.all()).is_none() {
+            let new_payload = reading.and_then(|reading| reading.payload);
+            let settled = Settled { key, decision, old, old_payload: None, new_payload, dirty };
+            return self.carry_out(&settled, rows);
+        }
+        let new_payload = match reading {
+            Some(Reading { payload: Some((id, record)), .. }) => {
+                Source::Here(Payload { id: id.to_owned(), record: record.to_owned() })
+            }
+            Some(Reading { digest, place, .. }) => match elsewhere(&digest) {
+                Some(place) => Source::At(place),
+                None => Source::Here(self.read_again(key, place)?),
             },
-            _ => Source::None,
+            None => Source::None,
         };
         let waiting = Waiting {
             key: key.to_owned(),
@@ -162,7 +176,7 @@ impl<'a> Outcomes<'a> {
         if let Source::Here(payload) = &waiting.new_payload {
             self.waiting_bytes += payload.id.len() + payload.record.len();
         }
-        let fetched = waiting.wants_old(rows.all()).filter(|(_, record)| *record);
+        let fetched = wants_old(decision, &old, rows.all()).filter(|(_, record)| *record);
         if let (Some(base), Some((place, _))) = (&self.base, fetched) {
             self.waiting_bytes += base.row_bytes(place.file);
         }
@@ -198,7 +212,16 @@ impl<'a> Outcomes<'a> {
         self.fetch(rows.all())?;
         self.waiting_bytes = 0;
         while let Some(waiting) = self.waiting.pop_front() {
-            self.carry_out(waiting, rows)?;
+            let Waiting { key, decision, old, old_payload, new_payload, dirty } = &waiting;
+            let settled = Settled {
+                key,
+                decision: *decision,
+                old: *old,
+                old_payload: old_payload.payload(),
+                new_payload: new_payload.payload(),
+                dirty: &dirty.iter().map(String::as_str).collect::<Vec<_>>(),
+            };
+            self.carry_out(&settled, rows)?;
         }
         Ok(())
     }
@@ -207,7 +230,8 @@ impl<'a> Outcomes<'a> {
     fn fetch(&mut self, all_rows: bool) -> Result<(), DiffError> {
         let mut wanted: Vec<(Place, bool, usize, bool)> = Vec::new();
         for (index, waiting) in self.waiting.iter().enumerate() {
-            if let Some((place, record)) = waiting.wants_old(all_rows) {
+            let wanted_old = wants_old(waiting.decision, &waiting.old, all_rows);
+            if let Some((place, record)) = wanted_old {
                 wanted.push((place, record, index, true));
             }
             if let Source::At(place) = waiting.new_payload {
@@ -232,31 +256,29 @@ impl<'a> Outcomes<'a> {
         Ok(())
     }
 
-    fn carry_out(&mut self, waiting: Waiting, rows: &mut Rows) -> Result<(), DiffError> {
-        let Waiting { key, decision, old, old_payload, new_payload, dirty } = waiting;
-        let key = &*key;
-        let (old_payload, new_payload) = (old_payload.into_payload(), new_payload.into_payload());
+    fn carry_out(&mut self, settled: &Settled<'_>, rows: &mut Rows) -> Result<(), DiffError> {
+        let &Settled { key, decision, old, old_payload, new_payload, dirty } = settled;
         let old_row = old.row.map(|(row, _)| row);
         let (next_row, payload) = match decision.next {
-            Next::Same => (old_row, old_payload.as_ref()),
+            Next::Same => (old_row, old_payload),
             Next::Vanishes => (None, None),
             Next::Becomes { row, payload } => (
                 Some(row),
                 match payload {
                     Carried::Nothing => None,
-                    Carried::FromOld => old_payload.as_ref(),
-                    Carried::FromReading => new_payload.as_ref(),
+                    Carried::FromOld => old_payload,
+                    Carried::FromReading => new_payload,
                 },
             ),
         };
-        self.send(key, decision.sends, old_payload.as_ref(), new_payload.as_ref())?;
+        self.send(key, decision.sends, old_payload, new_payload)?;
         let stands = payload
             .filter(|_| next_row.is_some_and(|row| row.standing.has_record()))
-            .map(|payload| &payload.id);
-        for id in &dirty {
+            .map(|(id, _)| id);
+        for &id in dirty {
             let covered = stands == Some(id)
                 || (decision.sends == Sends::Remove
-                    && old_payload.as_ref().is_some_and(|old| old.id == *id));
+                    && old_payload.is_some_and(|(old_id, _)| old_id == id));
             if !covered && self.rules.propagate {
                 self.changes.remove(key, id)?;
                 self.tally.push.repeated += 1;
@@ -273,8 +295,8 @@ impl<'a> Outcomes<'a> {
                 standing: row.standing,
                 digest: row.digest,
                 modified: row.modified,
-                id: payload.map(|payload| &*payload.id),
-                record: payload.map(|payload| &*payload.record),
+                id: payload.map(|(id, _)| id),
+                record: payload.map(|(_, record)| record),
                 replaced: old.replaces,
             }),
             None if written && !rows.all() => match old.replaces {
@@ -289,41 +311,40 @@ impl<'a> Outcomes<'a> {
         &mut self,
         key: &str,
         sends: Sends,
-        old: Option<&Payload>,
-        new: Option<&Payload>,
+        old: Option<(&str, &str)>,
+        new: Option<(&str, &str)>,
     ) -> Result<(), DiffError> {
         match (sends, old, new) {
-            (Sends::Add, _, Some(new)) => {
-                self.changes.write(key, &new.id, &new.record)?;
+            (Sends::Add, _, Some((id, record))) => {
+                self.changes.write(key, id, record)?;
                 self.tally.push.added += 1;
                 self.tally.record_added();
             }
-            (Sends::Change, Some(old), Some(new)) => {
-                let moved = old.id != new.id;
+            (Sends::Change, Some((old_id, _)), Some((id, record))) => {
                 let leaves_old = self.rules.resend == Resend::Everything { remove_old_ids: false };
-                self.changes.write(key, &new.id, &new.record)?;
-                if !moved || leaves_old {
+                self.changes.write(key, id, record)?;
+                if old_id == id || leaves_old {
                     self.tally.push.changed += 1;
                 } else {
                     self.tally.push.added += 1;
                     self.tally.record_added();
-                    self.remove(key, old)?;
+                    self.remove(key, old_id)?;
                 }
             }
-            (Sends::Repeat, Some(old), _) => {
-                self.changes.write(key, &old.id, &old.record)?;
+            (Sends::Repeat, Some((id, record)), _) => {
+                self.changes.write(key, id, record)?;
                 self.tally.push.repeated += 1;
             }
-            (Sends::Remove, Some(old), _) => self.remove(key, old)?,
+            (Sends::Remove, Some((id, _)), _) => self.remove(key, id)?,
             (Sends::Nothing, ..) => {}
             (sends, ..) => unreachable!("{sends:?} has its records in hand"),
         }
         Ok(())
     }
 
-    fn remove(&mut self, key: &str, old: &Payload) -> Result<(), DiffError> {
+    fn remove(&mut self, key: &str, id: &str) -> Result<(), DiffError> {
         if self.rules.propagate {
-            self.changes.remove(key, &old.id)?;
+            self.changes.remove(key, id)?;
             self.tally.push.removed += 1;
             self.tally.record_removed();
         } else {
@@ -333,26 +354,24 @@ impl<'a> Outcomes<'a> {
     }
 }
 
-impl Waiting {
-    /// The place of the old row, if its id is needed, and whether its record is.
-    fn wants_old(&self, all_rows: bool) -> Option<(Place, bool)> {
-        let (row, place) = self.old.row?;
-        let Decision { next, sends } = self.decision;
-        let stays = match next {
-            Next::Same => all_rows || self.old.carried,
-            Next::Becomes { payload, .. } => payload == Carried::FromOld,
-            Next::Vanishes => false,
-        };
-        let record = stays || sends == Sends::Repeat;
-        let id = record || matches!(sends, Sends::Change | Sends::Remove);
-        (id && row.standing.has_record()).then_some((place, record))
-    }
+/// The place of the old row, if its id is needed, and whether its record is.
+fn wants_old(decision: Decision, old: &Old, all_rows: bool) -> Option<(Place, bool)> {
+    let (row, place) = old.row?;
+    let Decision { next, sends } = decision;
+    let stays = match next {
+        Next::Same => all_rows || old.carried,
+        Next::Becomes { payload, .. } => payload == Carried::FromOld,
+        Next::Vanishes => false,
+    };
+    let record = stays || sends == Sends::Repeat;
+    let id = record || matches!(sends, Sends::Change | Sends::Remove);
+    (id && row.standing.has_record()).then_some((place, record))
 }
 
 impl Source {
-    fn into_payload(self) -> Option<Payload> {
+    fn payload(&self) -> Option<(&str, &str)> {
         match self {
-            Self::Here(payload) => Some(payload),
+            Self::Here(Payload { id, record }) => Some((id, record)),
             Self::None | Self::At(_) => None,
         }
     }

@@ -58,6 +58,13 @@ fn escapes_are_canonical() {
 }
 
 #[test]
+fn a_key_that_is_no_text_harms_nothing_but_what_it_names() {
+    let text = r#"{"\ud800":{"\udc00":1},"contact_id":"c","email_address":"e","merge_fields":{"\ud800":1,"FNAME":"Ada"}}"#;
+    let expected = r#"{"id":"list:c","age":"","email":"e","name":"Ada"}"#;
+    assert_eq!(map(text), record("list:c", expected));
+}
+
+#[test]
 fn what_cannot_become_a_record_is_invalid() {
     let empty = |field: &str| InvalidReason::Empty { field: field.to_owned() };
     let not_text = |field: &str| InvalidReason::NotText { field: field.to_owned() };

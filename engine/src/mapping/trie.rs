@@ -157,7 +157,8 @@ impl<'t, 'n> DeserializeSeed<'t> for Wanted<'n> {
     type Value = Option<&'n Node>;
 
     fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
+        // As bytes, because half a surrogate pair in a key that nobody asks for harms nobody.
+        deserializer.deserialize_bytes(self)
     }
 }
 
@@ -168,7 +169,8 @@ impl<'n> Visitor<'_> for Wanted<'n> {
         f.write_str("a key")
     }
 
-    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.node.below.iter().find(|(name, _)| **name == *key).map(|(_, node)| node))
+    fn visit_bytes<E>(self, key: &[u8]) -> Result<Self::Value, E> {
+        let named = self.node.below.iter().find(|(name, _)| name.as_bytes() == key);
+        Ok(named.map(|(_, node)| node))
     }
 }

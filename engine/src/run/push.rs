@@ -1,13 +1,6 @@
 //! The third step: the change set is sent, batch by batch.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
@@ -19,6 +12,7 @@ use tidemark_model::{
     receipt::PushCounts,
     step::Pushed,
 };
+use tokio::sync::Semaphore;
 
 use super::{
     Engine,
@@ -167,16 +161,18 @@ impl<'p> Push<'p> {
                 .filter(|(index, batch)| batch.kind == kind && !acknowledged.contains_key(index));
             open.map(|(index, _)| index).collect()
         };
-        let failed = AtomicBool::new(false);
+        let slots = Semaphore::new(simultaneous);
         let mut first_failure = Ok(());
+        // Twice as many batches as requests: while some are on their way, others are loaded and
+        // the answers to others become durable.
         let mut sent = stream::iter(open)
-            .take_while(|_| futures::future::ready(!failed.load(Ordering::SeqCst)))
-            .map(|index| Box::pin(self.one(index, number, sender)))
-            .buffer_unordered(simultaneous)
+            .take_while(|_| futures::future::ready(!slots.is_closed()))
+            .map(|index| Box::pin(self.one(index, number, sender, &slots)))
+            .buffer_unordered(simultaneous * 2)
             .boxed();
         while let Some(outcome) = sent.next().await {
             if outcome.is_err() {
-                failed.store(true, Ordering::SeqCst);
+                slots.close();
             }
             first_failure = first_failure.and(outcome);
         }
@@ -188,10 +184,18 @@ impl<'p> Push<'p> {
         index: usize,
         number: RunNumber,
         sender: &Sender<'_>,
+        slots: &Semaphore,
     ) -> Result<(), Failure> {
         let batch = self.changes.load(index).await?;
         let record_count = batch.writes.len() as u64;
-        let (refused, cost) = sender.apply(batch).await?;
+        // They are closed after a failure, which is the one to be told.
+        let Ok(slot) = slots.acquire().await else { return Ok(()) };
+        let answered = sender.apply(batch).await;
+        if answered.is_err() {
+            slots.close();
+        }
+        drop(slot);
+        let (refused, cost) = answered?;
         let ack = Acknowledgement::new(index, record_count, refused, cost);
         let ack = ack.keep(self.folder, number).await?;
         let count = {

@@ -62,13 +62,18 @@ impl Overlay {
         let mut asked: Vec<(usize, usize)> =
             keys.iter().enumerate().map(|(index, key)| (partition_of(key), index)).collect();
         asked.sort_unstable();
-        let mut found = vec![None; keys.len()];
+        let (mut found, mut bytes) = (vec![None; keys.len()], Vec::new());
         for group in asked.chunk_by(|(one, _), (other, _)| one == other) {
             let Some((partition, _)) = group.first() else { continue };
-            let known = spill.partition(*partition)?;
-            for (_, index) in group {
-                if let (Some(key), Some(place)) = (keys.get(*index), found.get_mut(*index)) {
-                    *place = known.get(key.as_str()).copied();
+            let named: Vec<&str> = group
+                .iter()
+                .filter_map(|(_, index)| keys.get(*index))
+                .map(String::as_str)
+                .collect();
+            let known = spill.find(*partition, &mut bytes, &named)?;
+            for ((_, index), known) in group.iter().zip(known) {
+                if let Some(place) = found.get_mut(*index) {
+                    *place = known;
                 }
             }
         }
@@ -80,9 +85,9 @@ impl Overlay {
         match &self.place {
             Place::Memory(keys) => keys.iter().for_each(|(key, standing)| show(key, standing)),
             Place::Disk(spill) => {
+                let mut bytes = Vec::new();
                 for partition in 0..PARTITIONS {
-                    let keys = spill.partition(partition)?;
-                    keys.iter().for_each(|(key, standing)| show(key, standing));
+                    spill.for_each(partition, &mut bytes, &mut show)?;
                 }
             }
         }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tidemark_model::row::{Digest, Row, RowState};
+use zstd::bulk::{Compressor, Decompressor};
 
 use crate::{
     port::{KeyTime, Page, PageHead},
@@ -78,7 +79,7 @@ pub(super) struct PageTooLarge {
 /// The page's object and how the reading refers to it.
 pub(super) fn encode(path: String, page: &Page) -> Result<(Bytes, PageRef), PageTooLarge> {
     let head = serde_json::to_vec(&page.head).expect("a page's head can be written as JSON");
-    let mut rows = Vec::new();
+    let mut rows = Vec::with_capacity(page.rows.iter().map(row_bytes).sum());
     page.rows.iter().for_each(|row| put_row(&mut rows, row));
     let mut gone = Vec::new();
     page.gone.iter().for_each(|mark| put_mark(&mut gone, mark));
@@ -89,9 +90,11 @@ pub(super) fn encode(path: String, page: &Page) -> Result<(Bytes, PageRef), Page
         gone_count: length(page.gone.len())?,
         frames: [FrameLengths::default(); FRAMES],
     };
+    // One context for all frames: making it costs as much as a small frame.
+    let mut compressor = Compressor::new(LEVEL).expect("zstd knows the level");
     let mut frames = Vec::with_capacity(FRAMES);
     for (raw, lengths) in raw.into_iter().zip(&mut header.frames) {
-        let frame = zstd::bulk::compress(raw, LEVEL).expect("compressing into memory cannot fail");
+        let frame = compressor.compress(raw).expect("compressing into memory cannot fail");
         *lengths = FrameLengths { compressed: length(frame.len())?, raw: length(raw.len())? };
         frames.push(frame);
     }
@@ -153,9 +156,9 @@ fn decode(path: &str, content: &[u8]) -> Result<Front, StoreError> {
     }
     let [head, rows, gone, _] = header.frames;
     let mut rest = covered.get(HEADER_BYTES..).ok_or_else(cut)?;
-    let head = frame(path, &mut rest, head)?;
-    let rows = frame(path, &mut rest, rows)?;
-    let gone = frame(path, &mut rest, gone)?;
+    let mut decompressor = Decompressor::new().expect("memory takes a context");
+    let mut frame = |lengths| frame(path, &mut decompressor, &mut rest, lengths);
+    let (head, rows, gone) = (frame(head)?, frame(rows)?, frame(gone)?);
     let unreadable = || damaged(path, "its rows cannot be read");
     let head: PageHead =
         serde_json::from_slice(&head).map_err(|_| damaged(path, "its head cannot be read"))?;
@@ -221,10 +224,16 @@ impl Header {
 }
 
 /// Takes a frame off the front of `rest`. No more is unpacked than the header says.
-fn frame(path: &str, rest: &mut &[u8], lengths: FrameLengths) -> Result<Vec<u8>, StoreError> {
+fn frame(
+    path: &str,
+    decompressor: &mut Decompressor<'_>,
+    rest: &mut &[u8],
+    lengths: FrameLengths,
+) -> Result<Vec<u8>, StoreError> {
     let compressed = Reader::taken(rest, lengths.compressed as usize)
         .ok_or_else(|| damaged(path, "it is cut"))?;
-    let raw = zstd::bulk::decompress(compressed, lengths.raw as usize)
+    let raw = decompressor
+        .decompress(compressed, lengths.raw as usize)
         .map_err(|_| damaged(path, "a part of it cannot be unpacked"))?;
     if raw.len() == lengths.raw as usize {
         Ok(raw)
@@ -254,6 +263,11 @@ fn put_row(bytes: &mut Vec<u8>, row: &Row) {
     bytes.extend_from_slice(&row.modified.to_le_bytes());
     put_text(bytes, &row.id);
     put_text(bytes, &row.record);
+}
+
+/// About the bytes that a row takes.
+fn row_bytes(row: &Row) -> usize {
+    row.key.len() + row.id.len() + row.record.len() + 32
 }
 
 fn get_row(bytes: &mut Reader<'_>) -> Option<Row> {

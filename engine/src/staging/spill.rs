@@ -5,7 +5,8 @@ use std::{
     collections::HashMap,
     fs::File,
     hash::{DefaultHasher, Hash, Hasher},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io,
+    os::unix::fs::FileExt,
     path::Path,
 };
 
@@ -32,6 +33,8 @@ pub(super) struct Spill {
 struct Partition {
     blocks: Vec<Block>,
     pending: Vec<u8>,
+    /// How often something was added.
+    count: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,9 +54,9 @@ impl Spill {
             self.partitions.get_mut(partition_of(key)).expect("a hash names a partition");
         put_text(&mut partition.pending, key);
         standing.put(&mut partition.pending);
+        partition.count += 1;
         if partition.pending.len() >= BLOCK_BYTES {
-            self.file.seek(SeekFrom::Start(self.end))?;
-            self.file.write_all(&partition.pending)?;
+            self.file.write_all_at(&partition.pending, self.end)?;
             let length = partition.pending.len();
             partition.blocks.push(Block { offset: self.end, length });
             partition.pending.clear();
@@ -62,20 +65,51 @@ impl Spill {
         Ok(())
     }
 
-    /// A group of keys, each with all that was added for it.
-    pub(super) fn partition(&self, index: usize) -> io::Result<HashMap<Box<str>, Standing>> {
+    /// Shows each key of a group once, with all that was added for it.
+    pub(super) fn for_each(
+        &self,
+        index: usize,
+        bytes: &mut Vec<u8>,
+        mut show: impl FnMut(&str, &Standing),
+    ) -> io::Result<()> {
+        let count = self.load(index, bytes)?;
+        let mut keys: HashMap<&str, Standing> = HashMap::with_capacity(count);
+        each(bytes, |key, standing| keys.entry(key).or_default().merge(standing))?;
+        keys.iter().for_each(|(key, standing)| show(key, standing));
+        Ok(())
+    }
+
+    /// How some keys of a group stand, in their order; `None` for one that was not added.
+    pub(super) fn find(
+        &self,
+        index: usize,
+        bytes: &mut Vec<u8>,
+        asked: &[&str],
+    ) -> io::Result<Vec<Option<Standing>>> {
+        self.load(index, bytes)?;
+        let mut found: HashMap<&str, Option<Standing>> =
+            asked.iter().map(|key| (*key, None)).collect();
+        each(bytes, |key, standing| {
+            if let Some(known) = found.get_mut(key) {
+                known.get_or_insert_default().merge(standing);
+            }
+        })?;
+        Ok(asked.iter().map(|key| found.get(key).copied().flatten()).collect())
+    }
+
+    /// Puts all that was added to a group into `bytes`, in the place of what is there; how often
+    /// something was.
+    fn load(&self, index: usize, bytes: &mut Vec<u8>) -> io::Result<usize> {
         let partition = self.partitions.get(index).expect("the index is below PARTITIONS");
-        let mut keys = HashMap::new();
-        let mut file = &self.file;
-        let mut bytes = Vec::new();
+        bytes.clear();
         for block in &partition.blocks {
-            bytes.resize(block.length, 0);
-            file.seek(SeekFrom::Start(block.offset))?;
-            file.read_exact(&mut bytes)?;
-            merge(&mut keys, &bytes)?;
+            let begin = bytes.len();
+            bytes.resize(begin + block.length, 0);
+            let piece = bytes.get_mut(begin..).expect("it was just made so long");
+            self.file.read_exact_at(piece, block.offset)?;
         }
-        merge(&mut keys, &partition.pending)?;
-        Ok(keys)
+        bytes.extend_from_slice(&partition.pending);
+        Ok(partition.count)
     }
 }
 
@@ -86,13 +120,14 @@ pub(super) fn partition_of(key: &str) -> usize {
     usize::from(hasher.finish().to_le_bytes().first().copied().unwrap_or_default())
 }
 
-fn merge(keys: &mut HashMap<Box<str>, Standing>, bytes: &[u8]) -> io::Result<()> {
+/// Takes what was added off the front of bytes.
+fn each<'b>(bytes: &'b [u8], mut take: impl FnMut(&'b str, Standing)) -> io::Result<()> {
     let mut bytes = Reader(bytes);
     while !bytes.is_empty() {
         let damaged = || io::Error::new(io::ErrorKind::InvalidData, "the spill file is damaged");
         let key = bytes.text().ok_or_else(damaged)?;
         let standing = Standing::get(&mut bytes).ok_or_else(damaged)?;
-        keys.entry(key.into()).or_default().merge(standing);
+        take(key, standing);
     }
     Ok(())
 }

@@ -2,7 +2,8 @@
 //! first one is.
 //!
 //! An index names the data objects and the batches in them, removals first: an id that is written
-//! is never removed after. Each batch is a zstd frame of NDJSON lines with a checksum of its own.
+//! is never removed after. Each batch is a zstd frame with a checksum of its own; in it, of each
+//! record, its key, its id and the record itself, which a removal leaves empty.
 
 mod removals;
 mod write;
@@ -13,12 +14,12 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};
 use object_store::GetRange;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use tidemark_model::entry::{FORMAT, FileRef};
 
 pub use removals::{Chosen, Parted};
 pub(super) use write::{ChangeWriter, NewChanges};
 
+use super::entry::take_text;
 use crate::{
     port::{Batch, BatchKind, Write},
     snapshot::read_part,
@@ -64,15 +65,6 @@ pub struct DirtyKey {
     pub key: String,
     /// The id of the record.
     pub id: String,
-}
-
-/// A record in a batch, as a line of JSON. A removal has no record.
-#[derive(Serialize, Deserialize)]
-struct Line<'a> {
-    key: std::borrow::Cow<'a, str>,
-    id: std::borrow::Cow<'a, str>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    record: Option<&'a RawValue>,
 }
 
 impl ChangeSet {
@@ -163,19 +155,13 @@ impl BatchRef {
         if blake3::hash(frame).to_hex().as_str() != self.checksum {
             return None;
         }
-        let lines = zstd::bulk::decompress(frame, self.bytes).ok()?;
-        let writes: Vec<Write> = lines
-            .split(|&byte| byte == b'\n')
-            .filter(|line| !line.is_empty())
-            .map(|line| {
-                let line: Line<'_> = serde_json::from_slice(line).ok()?;
-                Some(Write {
-                    key: line.key.into_owned(),
-                    id: line.id.into_owned(),
-                    record: line.record.map(|record| record.get().to_owned()).unwrap_or_default(),
-                })
-            })
-            .collect::<Option<_>>()?;
+        let texts = zstd::bulk::decompress(frame, self.bytes).ok()?;
+        let mut rest = &*texts;
+        let mut writes = Vec::with_capacity(usize::try_from(self.record_count).ok()?);
+        while !rest.is_empty() {
+            let mut text = || take_text(&mut rest).ok().map(str::to_owned);
+            writes.push(Write { key: text()?, id: text()?, record: text()? });
+        }
         (writes.len() as u64 == self.record_count).then_some(Batch { kind: self.kind, writes })
     }
 }

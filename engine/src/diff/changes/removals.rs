@@ -9,9 +9,9 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use tidemark_model::entry::{FORMAT, FileRef};
 
-use super::{BatchRef, ChangeSet, DirtyKey, Index, Line, write::LEVEL};
+use super::{BatchRef, ChangeSet, DirtyKey, Index, write::LEVEL};
 use crate::{
-    diff::BatchLimits,
+    diff::{BatchLimits, entry::put_text},
     port::BatchKind,
     store::{Folder, StoreError, Upload},
 };
@@ -165,8 +165,8 @@ struct Removals<'f> {
     folder: &'f Folder,
     prefix: String,
     limits: BatchLimits,
-    lines: Vec<u8>,
-    line_count: u64,
+    texts: Vec<u8>,
+    record_count: u64,
     id_bytes: usize,
     upload: Option<(Upload, u64)>,
     batches: Vec<BatchRef>,
@@ -178,8 +178,8 @@ impl<'f> Removals<'f> {
             folder,
             prefix,
             limits,
-            lines: Vec::new(),
-            line_count: 0,
+            texts: Vec::new(),
+            record_count: 0,
             id_bytes: 0,
             upload: None,
             batches: Vec::new(),
@@ -187,26 +187,25 @@ impl<'f> Removals<'f> {
     }
 
     async fn push(&mut self, removal: &DirtyKey) -> Result<(), StoreError> {
-        let full = self.line_count >= self.limits.removal_records.max(1) as u64
+        let full = self.record_count >= self.limits.removal_records.max(1) as u64
             || self.id_bytes + removal.id.len() > self.limits.bytes;
         if full {
             self.seal().await?;
         }
-        let line =
-            Line { key: removal.key.as_str().into(), id: removal.id.as_str().into(), record: None };
-        serde_json::to_writer(&mut self.lines, &line).expect("texts are JSON");
-        self.lines.push(b'\n');
-        self.line_count += 1;
+        for text in [removal.key.as_str(), removal.id.as_str(), ""] {
+            put_text(text, &mut self.texts);
+        }
+        self.record_count += 1;
         self.id_bytes += removal.id.len();
         Ok(())
     }
 
     async fn seal(&mut self) -> Result<(), StoreError> {
-        if self.line_count == 0 {
+        if self.record_count == 0 {
             return Ok(());
         }
-        let lines = std::mem::take(&mut self.lines);
-        let frame = zstd::bulk::compress(&lines, LEVEL).expect("memory takes any frame");
+        let texts = std::mem::take(&mut self.texts);
+        let frame = zstd::bulk::compress(&texts, LEVEL).expect("memory takes any frame");
         let (upload, offset) = match &mut self.upload {
             Some(upload) => upload,
             none => {
@@ -216,16 +215,16 @@ impl<'f> Removals<'f> {
         };
         self.batches.push(BatchRef {
             kind: BatchKind::Remove,
-            record_count: self.line_count,
+            record_count: self.record_count,
             file: 0,
             offset: *offset,
             length: frame.len() as u64,
-            bytes: lines.len(),
+            bytes: texts.len(),
             checksum: blake3::hash(&frame).to_hex().to_string(),
         });
         *offset += frame.len() as u64;
         upload.write(&frame).await?;
-        (self.line_count, self.id_bytes) = (0, 0);
+        (self.record_count, self.id_bytes) = (0, 0);
         Ok(())
     }
 

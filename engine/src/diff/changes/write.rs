@@ -5,14 +5,13 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use serde_json::value::RawValue;
 use tidemark_model::entry::{FORMAT, FileRef};
 use tokio::runtime::Handle;
 use zstd::bulk::Compressor;
 
-use super::{BatchRef, Index, Line};
+use super::{BatchRef, Index};
 use crate::{
-    diff::BatchLimits,
+    diff::{BatchLimits, entry::put_text},
     port::BatchKind,
     store::{Folder, StoreError, Upload},
 };
@@ -97,8 +96,8 @@ pub(in crate::diff) struct ChangeWriter {
 /// A batch that is not full.
 #[derive(Default)]
 struct Open {
-    lines: Vec<u8>,
-    /// For each line where it ends, and the bytes that count against the limit.
+    texts: Vec<u8>,
+    /// For each record where it ends, and the bytes that count against the limit.
     ends: Vec<(usize, usize)>,
     bytes: usize,
 }
@@ -127,11 +126,10 @@ impl ChangeWriter {
         let bytes = record.map_or(id.len(), str::len);
         self.make_room(kind, bytes)?;
         let open = self.open(kind);
-        let record: Option<&RawValue> =
-            record.map(|record| serde_json::from_str(record).expect("a mapped record is JSON"));
-        let line = Line { key: key.into(), id: id.into(), record };
-        serde_json::to_writer(&mut open.lines, &line).expect("texts are JSON");
-        open.end_line(bytes);
+        for text in [key, id, record.unwrap_or_default()] {
+            put_text(text, &mut open.texts);
+        }
+        open.end(bytes);
         Ok(())
     }
 
@@ -158,9 +156,8 @@ impl ChangeWriter {
         for &(end, bytes) in &other.ends {
             self.make_room(kind, bytes)?;
             let open = self.open(kind);
-            // Without its line break, which comes with the line's end.
-            open.lines.extend_from_slice(other.lines.get(begin..end - 1).unwrap_or_default());
-            open.end_line(bytes);
+            open.texts.extend_from_slice(other.texts.get(begin..end).unwrap_or_default());
+            open.end(bytes);
             begin = end;
         }
         Ok(())
@@ -168,11 +165,11 @@ impl ChangeWriter {
 
     /// Writes the open batch of a kind, if there is anything in it.
     fn seal(&mut self, kind: BatchKind) -> Result<(), StoreError> {
-        let open = std::mem::take(self.open(kind));
+        let mut open = std::mem::take(self.open(kind));
         if open.ends.is_empty() {
             return Ok(());
         }
-        let frame = self.compressor.compress(&open.lines).expect("memory takes any frame");
+        let frame = self.compressor.compress(&open.texts).expect("memory takes any frame");
         let (upload, offset) = match &mut self.file {
             Some(file) => file,
             none => {
@@ -188,11 +185,15 @@ impl ChangeWriter {
             file: 0,
             offset: *offset,
             length: frame.len() as u64,
-            bytes: open.lines.len(),
+            bytes: open.texts.len(),
             checksum: blake3::hash(&frame).to_hex().to_string(),
         });
         *offset += frame.len() as u64;
-        self.new.runtime.block_on(upload.write(&frame))
+        self.new.runtime.block_on(upload.write(&frame))?;
+        // The next batch is about as large: it goes into the same memory.
+        open.clear();
+        *self.open(kind) = open;
+        Ok(())
     }
 
     fn close(
@@ -212,9 +213,14 @@ impl ChangeWriter {
 }
 
 impl Open {
-    fn end_line(&mut self, bytes: usize) {
-        self.lines.push(b'\n');
-        self.ends.push((self.lines.len(), bytes));
+    fn clear(&mut self) {
+        self.texts.clear();
+        self.ends.clear();
+        self.bytes = 0;
+    }
+
+    fn end(&mut self, bytes: usize) {
+        self.ends.push((self.texts.len(), bytes));
         self.bytes += bytes;
     }
 }
