@@ -24,10 +24,29 @@ use crate::{
     measure::Running,
 };
 
+/// How a worker goes down, as its attempts see it.
+#[derive(Clone, Debug)]
+pub struct Drain {
+    /// Cancelled at first: each attempt ends at its next durable page or batch.
+    pub asked: CancellationToken,
+    /// Cancelled when there is no more time for that: attempts under way are given up where they
+    /// are, as by a crash, and the next ones begin at once.
+    pub over: CancellationToken,
+}
+
+impl Drain {
+    /// One that begins when `asked` is cancelled, and leaves all the time that steps need.
+    #[must_use]
+    pub fn new(asked: CancellationToken) -> Self {
+        Self { asked, over: CancellationToken::new() }
+    }
+}
+
 /// An attempt under way. Its heart stops when it is dropped.
 pub(crate) struct Attempt {
     host: ActivityHost,
     heart: Arc<Heart>,
+    over: CancellationToken,
     beating: JoinHandle<()>,
     number: u32,
     stage: Stage,
@@ -48,7 +67,7 @@ impl Attempt {
         connection: &ConnectionId,
         stage: Stage,
         times: HeartbeatTimes,
-        draining: CancellationToken,
+        drain: Drain,
     ) -> Self {
         let info = context.info();
         let number = info.attempt;
@@ -70,8 +89,9 @@ impl Attempt {
         let temporal = context.client().connection().clone();
         let heart = Heart::new(context, times);
         let beating = tokio::spawn(Arc::clone(&heart).beat().instrument(span.clone()));
-        let host = ActivityHost::new(owner, Arc::clone(&heart), draining, temporal);
-        Self { host, heart, beating, number, stage, started: Instant::now(), running, span }
+        let host = ActivityHost::new(owner, Arc::clone(&heart), drain.asked, temporal);
+        let over = drain.over;
+        Self { host, heart, over, beating, number, stage, started: Instant::now(), running, span }
     }
 
     pub(crate) fn host(&self) -> &ActivityHost {
@@ -101,14 +121,16 @@ impl Attempt {
     ) -> Result<T, ActivityError> {
         async {
             tracing::info!("step begins");
-            let failure = match AssertUnwindSafe(step).catch_unwind().await {
-                Ok(Ok(output)) => {
+            let step = AssertUnwindSafe(step).catch_unwind();
+            let failure = match self.over.run_until_cancelled(step).await {
+                Some(Ok(Ok(output))) => {
                     tracing::info!("step done");
                     self.running.ended("done", self.started.elapsed());
                     return Ok(output);
                 }
-                Ok(Err(failure)) => self.own(failure),
-                Err(_) => panicked(),
+                Some(Ok(Err(failure))) => self.own(failure),
+                Some(Err(_)) => panicked(),
+                None => given_up(),
             };
             Err(self.failed(failure).await)
         }
@@ -189,6 +211,12 @@ impl Attempt {
         let hash = hasher.finalize();
         f64::from(hash.as_bytes().first().copied().unwrap_or_default()) / f64::from(u8::MAX)
     }
+}
+
+/// Whatever it was waiting for may still happen, as after a crash: the next attempt expects that.
+fn given_up() -> Failure {
+    let message = "the worker stopped waiting for this step's next page or batch";
+    Failure::new(FailureKind::Draining, Side::Platform, message)
 }
 
 /// A panic's own text may hold what was read, so it stays in the worker's log.

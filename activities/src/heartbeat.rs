@@ -96,6 +96,14 @@ impl Heart {
         &self.permission
     }
 
+    /// Takes the server's word that the attempt must end.
+    fn withdraw(&self, stop: Stop) {
+        if self.permission.withdrawn() != Some(stop) {
+            tracing::info!(reason = ?stop, "temporal asks the step to end");
+        }
+        self.permission.withdraw(stop);
+    }
+
     /// Beats until the attempt is over or the server has said its word.
     pub(crate) async fn beat(self: Arc<Self>) {
         loop {
@@ -109,7 +117,7 @@ impl Heart {
                     // The SDK gives no reason. If the server does not ask for an end, it is the
                     // SDK itself that gave the attempt up.
                     if self.permission.withdrawn().is_none() {
-                        self.permission.withdraw(Stop::Superseded);
+                        self.withdraw(Stop::Superseded);
                     }
                 }
             }
@@ -148,14 +156,14 @@ impl Heart {
                 self.permission.renew(started);
                 let answer = answer.into_inner();
                 if answer.cancel_requested {
-                    self.permission.withdraw(Stop::Cancelled);
+                    self.withdraw(Stop::Cancelled);
                 } else if answer.activity_paused || answer.activity_reset {
-                    self.permission.withdraw(Stop::Draining);
+                    self.withdraw(Stop::Draining);
                 }
                 true
             }
             Err(status) if status.code() == Code::NotFound => {
-                self.permission.withdraw(Stop::Superseded);
+                self.withdraw(Stop::Superseded);
                 true
             }
             Err(status) => {

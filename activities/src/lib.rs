@@ -15,6 +15,7 @@ pub mod schedule;
 pub mod setup;
 mod sync;
 
+pub use attempt::Drain;
 pub use heartbeat::HeartbeatTimes;
 pub use publish::{Publisher, standing};
 pub use sync::{COMPARISONS_AT_ONCE, SyncActivities};

@@ -18,9 +18,13 @@ use tidemark_workflows::{
     sync::{CommitStep, ComputeStep, EndStep, PushStep, ReadStep, contract},
 };
 use tokio::sync::{Semaphore, watch};
-use tokio_util::sync::CancellationToken;
 
-use crate::{attempt::Attempt, heartbeat::HeartbeatTimes, measure, publish::Publisher};
+use crate::{
+    attempt::{Attempt, Drain},
+    heartbeat::HeartbeatTimes,
+    measure,
+    publish::Publisher,
+};
 
 /// Comparisons share the memory that a worker may use, so only so many are made at once.
 pub const COMPARISONS_AT_ONCE: u16 = 2;
@@ -30,29 +34,28 @@ pub struct SyncActivities {
     engine: Engine,
     publisher: Publisher,
     times: HeartbeatTimes,
-    draining: CancellationToken,
+    drain: Drain,
     begun_count: watch::Sender<u64>,
     comparisons: Semaphore,
 }
 
 impl SyncActivities {
-    /// `draining` is cancelled when the worker goes down: each activity then ends at its next
-    /// durable page or batch. `begun_count` counts the attempts.
+    /// `drain` says when the worker goes down. `begun_count` counts the attempts.
     #[must_use]
     pub fn new(
         engine: Engine,
         publisher: Publisher,
         times: HeartbeatTimes,
-        draining: CancellationToken,
+        drain: Drain,
         begun_count: watch::Sender<u64>,
     ) -> Self {
         let comparisons = Semaphore::new(COMPARISONS_AT_ONCE.into());
-        Self { engine, publisher, times, draining, begun_count, comparisons }
+        Self { engine, publisher, times, drain, begun_count, comparisons }
     }
 
     fn begin(&self, context: ActivityContext, connection: &ConnectionId, stage: Stage) -> Attempt {
         self.begun_count.send_modify(|count| *count += 1);
-        Attempt::begin(context, connection, stage, self.times, self.draining.clone())
+        Attempt::begin(context, connection, stage, self.times, self.drain.clone())
     }
 }
 

@@ -283,6 +283,13 @@ impl World {
         write(&self.spaces).entry(key.to_owned()).or_default();
     }
 
+    /// A further key of the same record space.
+    pub fn add_destination_key(&self, key: &str, same_space_as: &str) -> Result<(), WorldError> {
+        let space = self.destination(same_space_as)?;
+        write(&self.spaces).insert(key.to_owned(), space);
+        Ok(())
+    }
+
     /// The key gets 401 from now on, and its records are gone.
     pub fn remove_destination(&self, key: &str) {
         write(&self.spaces).remove(key);

@@ -71,7 +71,12 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn spawn(mut command: Command) -> Self {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn spawn(mut command: Command) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -97,6 +102,18 @@ impl Worker {
     #[must_use]
     pub fn log(&self) -> String {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+    }
+
+    /// Waits until it has logged a line that holds `text`.
+    ///
+    /// # Panics
+    /// When it ends without.
+    pub async fn wait_log(&self, text: &str) {
+        let mut grown = self.grown.clone();
+        while !self.log().contains(text) {
+            let told = grown.changed().await;
+            assert!(told.is_ok() || self.log().contains(text), "no `{text}` in\n{}", self.log());
+        }
     }
 
     /// Its process id.

@@ -2,8 +2,12 @@
 //! own, and the program itself as child processes, called as an operator would call it.
 
 mod child;
+mod line;
+mod objects;
 mod stage;
 mod temporal;
 
 pub use child::{Answer, Worker};
+pub use line::Line;
+pub use objects::{Moment, Objects};
 pub use stage::{LIST, MAILCHIMP_KEY, RECORD_KEY, Stage};

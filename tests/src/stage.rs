@@ -11,6 +11,7 @@ use tokio::process::Command;
 
 use crate::{
     child::{Answer, Worker, ask},
+    objects::Objects,
     temporal,
 };
 
@@ -21,24 +22,68 @@ pub const RECORD_KEY: &str = "r3c0rd-ap1-5ecret";
 /// The list of a stage.
 pub const LIST: &str = "a1b2c3";
 
+/// The times by which attempts and runs keep apart, in the order of the real ones: a test waits
+/// for them.
+const TIMES: [(&str, &str); 5] = [
+    ("TIDEMARK_HEARTBEAT_TIMEOUT", "5s"),
+    ("TIDEMARK_HEARTBEAT_INTERVAL", "500ms"),
+    ("TIDEMARK_HEARTBEAT_PATIENCE", "3s"),
+    ("TIDEMARK_LOOK_MAX_AGE", "2s"),
+    ("TIDEMARK_SUPERSEDED_WAIT", "2s"),
+];
+
 /// A Temporal server, a simulator, a store and a task queue.
 pub struct Stage {
     program: &'static str,
     temporal: Arc<TemporalServer>,
     simulator: Simulator,
     folder: TempDir,
+    /// Where state is kept, and how it is reached.
+    store: Vec<(&'static str, String)>,
     /// All stages share a namespace, so each has an id of its own in it.
     id: String,
     task_queue: String,
 }
 
 impl Stage {
-    /// Sets the stage: one account with one list of `count` members, one record space.
+    /// Sets the stage: one account with one list of `count` members, one record space, a store in a
+    /// folder, on the Temporal server that all stages share.
     ///
     /// # Panics
     /// When something cannot be started.
     pub async fn new(program: &'static str, name: &str, count: u32) -> Self {
-        let temporal = temporal::server().await;
+        Self::set(program, name, count, temporal::server().await, None).await
+    }
+
+    /// As [`new`](Self::new), with its state in `objects`.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub async fn on_objects(
+        program: &'static str,
+        name: &str,
+        count: u32,
+        objects: &Objects,
+    ) -> Self {
+        let store = Some(objects.environment());
+        Self::set(program, name, count, temporal::server().await, store).await
+    }
+
+    /// As [`new`](Self::new), on a Temporal server of its own.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub async fn on_own_temporal(program: &'static str, name: &str, count: u32) -> Self {
+        Self::set(program, name, count, Arc::new(temporal::start().await), None).await
+    }
+
+    async fn set(
+        program: &'static str,
+        name: &str,
+        count: u32,
+        temporal: Arc<TemporalServer>,
+        store: Option<Vec<(&'static str, String)>>,
+    ) -> Self {
         let simulator = Simulator::start(([127, 0, 0, 1], 0).into()).await.expect("a port is free");
         let world = simulator.world();
         world.add_account(MAILCHIMP_KEY);
@@ -46,10 +91,12 @@ impl Stage {
         world.seed(LIST, &Seed::of(count)).expect("the list is there");
         world.add_destination(RECORD_KEY);
         let folder = TempDir::new().expect("a temporary folder");
+        let local = || format!("file://{}/store", folder.path().display());
         let stage = Self {
             program,
             temporal,
             simulator,
+            store: store.unwrap_or_else(|| vec![("TIDEMARK_STORE", local())]),
             folder,
             id: format!("{name}/newsletter"),
             task_queue: format!("{name}-{}", std::process::id()),
@@ -76,6 +123,26 @@ impl Stage {
         &self.id
     }
 
+    /// The Temporal server of a stage that has its own.
+    ///
+    /// # Panics
+    /// When it is shared with others.
+    pub fn own_temporal(&mut self) -> &mut TemporalServer {
+        Arc::get_mut(&mut self.temporal).expect("the server is the stage's own")
+    }
+
+    /// Host and port of the Temporal server.
+    #[must_use]
+    pub fn temporal_address(&self) -> String {
+        self.temporal.address()
+    }
+
+    /// Where the Web UI is.
+    #[must_use]
+    pub fn web_ui(&self) -> String {
+        self.temporal.ui_url().expect("it is served")
+    }
+
     /// A client of the Temporal server.
     pub async fn client(&self) -> Client {
         temporal::client(&self.temporal).await
@@ -86,9 +153,10 @@ impl Stage {
         temporal::history(&self.client().await, workflow_id)
     }
 
-    /// A definition of the stage's connection; `extra` goes before `[connection.source]`.
+    /// A definition of the stage's connection, with a rule for deletions, and further lines for its
+    /// destination.
     #[must_use]
-    pub fn definition(&self, delete: &str) -> String {
+    pub fn definition(&self, delete: &str, destination: &str) -> String {
         let (id, url) = (&self.id, self.simulator.url());
         format!(
             r#"
@@ -108,6 +176,8 @@ kind    = "record-api"
 url     = "{url}/record"
 api_key = "env:RECORD_API_KEY"
 delete  = {delete}
+request_timeout = "5s"
+{destination}
 
 [connection.record]
 id        = "contact_id"
@@ -123,8 +193,14 @@ deletions = "propagate"
 
     /// Applies the stage's connection with a rule for deletions.
     pub async fn apply(&self, delete: &str) {
+        self.apply_with(delete, "").await;
+    }
+
+    /// Applies the stage's connection with further lines for its destination.
+    pub async fn apply_with(&self, delete: &str, destination: &str) {
         let file = self.folder().join("connection.toml");
-        std::fs::write(&file, self.definition(delete)).expect("the folder can be written");
+        let definition = self.definition(delete, destination);
+        std::fs::write(&file, definition).expect("the folder can be written");
         self.ask(["apply", file.to_str().expect("a plain path")]).await.expect(0);
     }
 
@@ -154,7 +230,8 @@ deletions = "propagate"
             .env("NO_COLOR", "1")
             .env("TEMPORAL_ADDRESS", format!("http://{}", self.temporal.address()))
             .env("TEMPORAL_NAMESPACE", self.temporal.namespace())
-            .env("TIDEMARK_STORE", format!("file://{}/store", self.folder().display()))
+            .envs(self.store.iter().map(|(name, value)| (name, value)))
+            .envs(TIMES)
             .env("TIDEMARK_TASK_QUEUE", &self.task_queue)
             .env("ACME_MAILCHIMP_KEY", MAILCHIMP_KEY)
             .env("RECORD_API_KEY", RECORD_KEY);

@@ -20,11 +20,16 @@ pub(crate) async fn server() -> Arc<TemporalServer> {
     Arc::clone(SERVER.get_or_init(|| async { Arc::new(start().await) }).await)
 }
 
-async fn start() -> TemporalServer {
+/// A server of a test's own, with its Web UI.
+///
+/// # Panics
+/// As [`server`].
+pub(crate) async fn start() -> TemporalServer {
     let cli = tidemark_devserver::find(&|_| ()).await.expect("a Temporal CLI");
     let attributes = SEARCH_ATTRIBUTES.map(|one| (one.name, one.kind.as_str()));
     TemporalServer::options(cli)
         .search_attributes(&attributes)
+        .ui(true)
         .start()
         .await
         .expect("a Temporal server")

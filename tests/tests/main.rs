@@ -2,17 +2,25 @@
 
 #![expect(clippy::unwrap_used, reason = "a test panics rather than returning an error")]
 
+mod cancel;
+mod crashes;
+mod demo;
 mod flows;
 mod histories;
 mod kills;
+mod outages;
 mod races;
+mod zombies;
 
 use tidemark_tests::Stage;
 
 const TOMBSTONE: &str = r#"{ tombstone = "deleted" }"#;
 const DELETE: &str = r#"{ method = "DELETE", path = "/record/{id}" }"#;
 
+/// The program as it ships.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_tidemark-under-test");
+
 /// A stage of its own for the test of that name.
 async fn stage(name: &str, count: u32) -> Stage {
-    Stage::new(env!("CARGO_BIN_EXE_tidemark-under-test"), name, count).await
+    Stage::new(PROGRAM, name, count).await
 }

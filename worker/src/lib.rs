@@ -6,6 +6,7 @@
 mod config;
 mod drain;
 mod ops;
+mod reach;
 mod run;
 mod setting;
 mod telemetry;

@@ -8,10 +8,13 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::reach::Reach;
+
 /// What the answers depend on.
 #[derive(Clone)]
 pub(crate) struct Ops {
     pub(crate) draining: CancellationToken,
+    pub(crate) reach: Reach,
     pub(crate) metrics: PrometheusHandle,
 }
 
@@ -20,13 +23,17 @@ pub(crate) fn app(ops: Ops) -> Router {
     Router::new().route("/healthz", get(health)).route("/metrics", get(metrics)).with_state(ops)
 }
 
-/// 200 while it takes work. A server that cannot be reached is no reason to restart a worker, so
-/// it is not looked at here.
-async fn health(State(ops): State<Ops>) -> (StatusCode, &'static str) {
+/// 200 while it takes work: it is not asked to stop, and Temporal is within reach.
+async fn health(State(ops): State<Ops>) -> (StatusCode, String) {
+    let unhealthy = |text: String| (StatusCode::SERVICE_UNAVAILABLE, text);
     if ops.draining.is_cancelled() {
-        (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
-    } else {
-        (StatusCode::OK, "ok\n")
+        return unhealthy("draining\n".to_owned());
+    }
+    match ops.reach.silent_for() {
+        Some(silence) => {
+            unhealthy(format!("temporal has not answered for {} s\n", silence.as_secs()))
+        }
+        None => (StatusCode::OK, "ok\n".to_owned()),
     }
 }
 
@@ -59,6 +66,8 @@ pub(crate) async fn serve(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use axum::{
         body::Body,
         http::{Request, StatusCode},
@@ -67,20 +76,36 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
+    use crate::reach::observe;
 
-    async fn status(draining: &CancellationToken, path: &str) -> StatusCode {
+    async fn status(draining: &CancellationToken, reach: &Reach, path: &str) -> StatusCode {
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let ops = Ops { draining: draining.clone(), metrics };
+        let ops = Ops { draining: draining.clone(), reach: reach.clone(), metrics };
         let request = Request::get(path).body(Body::empty()).unwrap();
         app(ops).oneshot(request).await.unwrap().status()
     }
 
+    /// One that nobody answers any more.
+    fn reach(patience: Duration) -> Reach {
+        observe(patience, patience, std::future::pending).0
+    }
+
     #[tokio::test]
     async fn a_worker_that_drains_is_not_healthy() {
-        let draining = CancellationToken::new();
-        assert_eq!(status(&draining, "/healthz").await, StatusCode::OK);
+        let (draining, reach) = (CancellationToken::new(), reach(Duration::from_secs(20)));
+        assert_eq!(status(&draining, &reach, "/healthz").await, StatusCode::OK);
         draining.cancel();
-        assert_eq!(status(&draining, "/healthz").await, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(status(&draining, "/metrics").await, StatusCode::OK);
+        assert_eq!(status(&draining, &reach, "/healthz").await, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(status(&draining, &reach, "/metrics").await, StatusCode::OK);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_without_its_server_is_not_healthy() {
+        let (draining, reach) = (CancellationToken::new(), reach(Duration::from_secs(20)));
+        tokio::time::advance(Duration::from_secs(19)).await;
+        assert_eq!(status(&draining, &reach, "/healthz").await, StatusCode::OK);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(status(&draining, &reach, "/healthz").await, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(status(&draining, &reach, "/metrics").await, StatusCode::OK);
     }
 }

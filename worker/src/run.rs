@@ -12,7 +12,7 @@ use temporalio_sdk::{
     },
 };
 use tidemark_activities::{
-    COMPARISONS_AT_ONCE, Publisher, SyncActivities, schedule::ScheduleClient, setup,
+    COMPARISONS_AT_ONCE, Drain, Publisher, SyncActivities, schedule::ScheduleClient, setup,
 };
 use tidemark_engine::{
     definitions,
@@ -25,7 +25,7 @@ use tidemark_workflows::sync::SyncConnection;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{config::WorkerConfig, ops, telemetry};
+use crate::{config::WorkerConfig, ops, reach, telemetry};
 
 /// Workflow tasks at once. They take milliseconds.
 const WORKFLOW_SLOTS: usize = 100;
@@ -48,7 +48,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let store = open_store(&config, &client).await?;
     let draining = CancellationToken::new();
-    let _ops = serve_ops(&config, &draining).await?;
+    let _ops = serve_ops(&config, &client, &draining).await?;
     let runtime = Runtime::from_current_tokio(RuntimeOptions::default())
         .context("the SDK's runtime cannot be set up")?;
     let bench = Bench { config, client, connectors, store, draining };
@@ -92,14 +92,21 @@ async fn open_store(config: &WorkerConfig, client: &Client) -> anyhow::Result<St
     Ok(store)
 }
 
+/// Serves the operators' door, if there is one. A worker that reached no server for as long as a
+/// step may be without a sign of life has lost all its steps, and is not healthy.
 async fn serve_ops(
     config: &WorkerConfig,
+    client: &Client,
     draining: &CancellationToken,
 ) -> anyhow::Result<DropGuard> {
     let done = CancellationToken::new();
     if let Some(address) = config.ops_address {
-        let ops = ops::Ops { draining: draining.clone(), metrics: telemetry::metrics()? };
+        let (interval, client) = (config.heartbeat.interval, client.clone());
+        let ask = move || reach::ask(client.clone(), interval);
+        let (reach, asking) = reach::observe(interval, config.heartbeat_timeout, ask);
+        let ops = ops::Ops { draining: draining.clone(), reach, metrics: telemetry::metrics()? };
         ops::serve(address, ops, done.clone()).await?;
+        tokio::spawn(done.clone().run_until_cancelled_owned(asking));
     }
     Ok(done.drop_guard())
 }
@@ -130,13 +137,13 @@ impl Bench {
         runtime: &Runtime,
         mut shutdown: std::pin::Pin<&mut impl Future<Output = ()>>,
     ) -> anyhow::Result<Shift> {
-        let draining = self.draining.child_token();
+        let drain = Drain::new(self.draining.child_token());
         let begun_count = watch::Sender::new(0);
         let mut counted = begun_count.subscribe();
-        let mut worker = self.worker(runtime, draining.clone(), begun_count)?;
+        let mut worker = self.worker(runtime, drain.clone(), begun_count)?;
         let stop_polling = worker.shutdown_handle();
         let mut running = pin!(worker.run());
-        let reason = tokio::select! {
+        let mut reason = tokio::select! {
             ended = &mut running => {
                 ended.context("the SDK's worker ended by itself")?;
                 bail!("the SDK's worker ended without being asked");
@@ -147,25 +154,40 @@ impl Bench {
         // First the flag, then the polls: a step that begins between the two ends at once.
         match reason {
             Shift::Closing => self.draining.cancel(),
-            Shift::Over => draining.cancel(),
+            Shift::Over => drain.asked.cancel(),
         }
         stop_polling();
-        let deadline = Instant::now() + self.config.grace_period;
-        match reason {
-            Shift::Closing => tokio::time::timeout_at(deadline, running)
-                .await
-                .map_err(|_| GraceExceeded(self.config.grace_period))?,
-            // Nobody waits for the process to end: a step may take its time.
-            Shift::Over => running.await,
+        let grace = self.config.grace_period;
+        let mut deadline = Instant::now() + grace;
+        loop {
+            tokio::select! {
+                ended = &mut running => {
+                    ended.context("the SDK's worker did not end well")?;
+                    return Ok(reason);
+                }
+                () = shutdown.as_mut(), if reason == Shift::Over => {
+                    self.draining.cancel();
+                    (reason, deadline) = (Shift::Closing, Instant::now() + grace);
+                }
+                () = tokio::time::sleep_until(deadline),
+                    if reason == Shift::Closing || !drain.over.is_cancelled() =>
+                {
+                    // Whoever ends the process needs no answer from its steps. Otherwise they
+                    // are given up as by a crash, and begun again by the next worker.
+                    if reason == Shift::Closing {
+                        return Err(GraceExceeded(grace).into());
+                    }
+                    tracing::warn!(?grace, "steps are still at work, and are given up");
+                    drain.over.cancel();
+                }
+            }
         }
-        .context("the SDK's worker did not end well")?;
-        Ok(reason)
     }
 
     fn worker(
         &self,
         runtime: &Runtime,
-        draining: CancellationToken,
+        drain: Drain,
         begun_count: watch::Sender<u64>,
     ) -> anyhow::Result<Worker> {
         let publisher = Publisher::new(
@@ -175,7 +197,7 @@ impl Bench {
         );
         let engine = Engine::new(self.store.clone(), Arc::clone(&self.connectors), self.settings());
         let activities =
-            SyncActivities::new(engine, publisher, self.config.heartbeat, draining, begun_count);
+            SyncActivities::new(engine, publisher, self.config.heartbeat, drain, begun_count);
         let tuner = TunerHolder::builder()
             .workflow_task_slot_supplier(FixedSizeSlotSupplier::new(WORKFLOW_SLOTS))
             .activity_task_slot_supplier(FixedSizeSlotSupplier::new(self.config.max_activities))

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test prepares may panic like the test itself")]
 
-use std::{future::pending, sync::Arc};
+mod renewal;
+
+use std::{future::pending, net::SocketAddr, sync::Arc, time::Duration};
 
 use temporalio_client::{
     Client, ClientOptions, Connection, ConnectionOptions, Url, WorkflowGetResultOptions,
@@ -23,6 +25,11 @@ use tidemark_model::{
 };
 use tidemark_worker::{WorkerConfig, WorkerFlags, run};
 use tidemark_workflows::sync::SyncConnection;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+};
 
 /// No run of these tests comes so far.
 struct NoConnectors;
@@ -39,7 +46,7 @@ impl Connectors for NoConnectors {
 
 /// A server, a store's folder, and the configuration of a worker between them.
 struct World {
-    _server: TemporalServer,
+    server: TemporalServer,
     folder: tempfile::TempDir,
     client: Client,
     config: WorkerConfig,
@@ -54,7 +61,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let flags = WorkerFlags::default().with("store", address(&folder));
         let config = WorkerConfig::load(&flags, &|_| None).unwrap();
-        Self { _server: server, folder, client, config }
+        Self { server, folder, client, config }
     }
 
     async fn claim(&self, namespace: &str, cluster: &str) {
@@ -62,6 +69,26 @@ impl World {
         let identity =
             StoreIdentity { namespace: namespace.to_owned(), cluster: cluster.to_owned() };
         claim(&store, &identity).await.unwrap();
+    }
+
+    /// Everything that a worker needs is there.
+    async fn ready() -> Self {
+        let world = Self::new().await;
+        world.claim("default", &cluster_id(&world.client).await.unwrap()).await;
+        ensure_search_attributes(&world.client).await.unwrap();
+        world
+    }
+
+    /// Starts a run of a connection, and waits until it failed: none of these tests comes further.
+    async fn fails(&self, name: &str) {
+        let request = SyncRequest {
+            connection: ConnectionId::new("acme/unknown").unwrap(),
+            timing: Timing::default(),
+        };
+        let options = WorkflowStartOptions::new(&self.config.task_queue, name).build();
+        self.client.start_workflow(SyncConnection::run, request, options).await.unwrap();
+        let handle = self.client.get_workflow_handle::<SyncConnection>(name);
+        handle.get_result(WorkflowGetResultOptions::default()).await.unwrap_err();
     }
 
     /// Why a worker does not start.
@@ -109,25 +136,56 @@ async fn a_worker_names_the_search_attributes_that_it_misses() {
 
 #[tokio::test]
 async fn a_worker_that_is_made_anew_goes_on() {
-    let mut world = World::new().await;
-    world.claim("default", &cluster_id(&world.client).await.unwrap()).await;
-    ensure_search_attributes(&world.client).await.unwrap();
+    let mut world = World::ready().await;
     // Each run has two activities: reading fails for want of a definition, and a note is left.
     world.config.renew_after = 2;
-    let client = world.client.clone();
     let runs = async {
         for name in ["first", "second", "third"] {
-            let request = SyncRequest {
-                connection: ConnectionId::new("acme/unknown").unwrap(),
-                timing: Timing::default(),
-            };
-            let options = WorkflowStartOptions::new(&world.config.task_queue, name).build();
-            client.start_workflow(SyncConnection::run, request, options).await.unwrap();
-            let handle = client.get_workflow_handle::<SyncConnection>(name);
-            handle.get_result(WorkflowGetResultOptions::default()).await.unwrap_err();
+            world.fails(name).await;
         }
     };
-
     let connectors = Arc::new(NoConnectors);
     run(world.config.clone(), world.client.clone(), connectors, runs).await.unwrap();
+}
+
+/// The first line of what the operators' door says about the worker's health.
+async fn health(door: SocketAddr) -> Option<String> {
+    let mut stream = TcpStream::connect(door).await.ok()?;
+    stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").await.ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.ok()?;
+    answer.lines().next().map(ToOwned::to_owned)
+}
+
+/// Asks until the answer holds `code`: the door opens, and the health changes, some time after
+/// what causes it.
+async fn wait_health(door: SocketAddr, code: &str) {
+    while !health(door).await.is_some_and(|answer| answer.contains(code)) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_worker_is_healthy_while_its_server_is_within_reach() {
+    let mut world = World::ready().await;
+    let free = TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
+    world.config.ops_address = Some(free);
+    world.config.heartbeat.interval = Duration::from_millis(200);
+    world.config.heartbeat_timeout = Duration::from_secs(1);
+    let (stop, stopped) = oneshot::channel();
+    let (config, client) = (world.config.clone(), world.client.clone());
+    let shutdown = async { stopped.await.unwrap() };
+    let working = run(config, client, Arc::new(NoConnectors), shutdown);
+    let story = async {
+        wait_health(free, "200").await;
+        world.server.stop().await;
+        wait_health(free, "503").await;
+        world.server.restart().await.unwrap();
+        wait_health(free, "200").await;
+        // It not only says so.
+        world.fails("after the outage").await;
+        stop.send(()).unwrap();
+    };
+    let (ended, ()) = tokio::join!(working, story);
+    ended.unwrap();
 }
