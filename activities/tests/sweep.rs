@@ -5,7 +5,6 @@ use std::time::Duration;
 use temporalio_client::{
     Client, NamespacedClient as _, WorkflowGetResultOptions, WorkflowStartOptions,
     errors::WorkflowGetResultError,
-    grpc::WorkflowService,
     tonic::IntoRequest as _,
 };
 use temporalio_common::{

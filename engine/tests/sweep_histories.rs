@@ -162,7 +162,12 @@ async fn play(limits: Limits, steps: Vec<Step>) {
                 world.sweep().await.ok();
                 world.objects.forget_fault();
             }
-            Step::SweptRun { until, hours } => swept_run(&world, until, hours).await,
+            Step::SweptRun { until, hours } => {
+                swept_run(&world, until, hours).await;
+                if until == Until::Committed {
+                    committed = world.listing.snapshot();
+                }
+            }
             Step::RunBesideSweep => {
                 let (swept, ()) = tokio::join!(world.sweep(), world.run_and_approve());
                 swept.unwrap();
@@ -174,6 +179,7 @@ async fn play(limits: Limits, steps: Vec<Step>) {
                 world.destination().state().refuses.insert(id);
                 world.run_and_approve().await;
                 world.destination().state().refuses.clear();
+                committed = world.listing.snapshot();
             }
             Step::Run => {
                 world.run_and_approve().await;

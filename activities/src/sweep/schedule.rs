@@ -65,7 +65,7 @@ pub async fn ensure_schedule(
 ) -> Result<EnsuredSchedule, SetupError> {
     let namespace = client.namespace();
     let identity = client.connection().identity().to_owned();
-    let service = client.connection().workflow_service();
+    let service = || client.connection().workflow_service();
     let create = CreateScheduleRequest {
         namespace: namespace.clone(),
         schedule_id: SWEEP_ID.to_owned(),
@@ -75,7 +75,7 @@ pub async fn ensure_schedule(
         memo: Some(memo("Tidemark", "made by `tidemark setup`: deletes what no run needs any more")),
         ..CreateScheduleRequest::default()
     };
-    match service.clone().create_schedule(create.into_request()).await {
+    match service().create_schedule(create.into_request()).await {
         Ok(_) => return Ok(EnsuredSchedule::Created),
         Err(status) if status.code() == Code::AlreadyExists => {}
         Err(status) => return Err(error(&namespace, "create the schedule of the sweep", status)),
@@ -84,15 +84,14 @@ pub async fn ensure_schedule(
         namespace: namespace.clone(),
         schedule_id: SWEEP_ID.to_owned(),
     };
-    let seen = service
-        .clone()
+    let seen = service()
         .describe_schedule(describe.into_request())
         .await
         .map_err(|status| error(&namespace, "describe the schedule of the sweep", status))?
         .into_inner();
     let found = seen.schedule.unwrap_or_default();
     let wanted = schedule(settings, found.state.clone().unwrap_or_default());
-    if essence(&found) == essence(&wanted) {
+    if does_the_same(&found, &wanted) {
         return Ok(EnsuredSchedule::Present);
     }
     let update = UpdateScheduleRequest {
@@ -104,8 +103,7 @@ pub async fn ensure_schedule(
         request_id: Uuid::new_v4().to_string(),
         ..UpdateScheduleRequest::default()
     };
-    service
-        .clone()
+    service()
         .update_schedule(update.into_request())
         .await
         .map_err(|status| error(&namespace, "update the schedule of the sweep", status))?;
@@ -161,23 +159,39 @@ fn schedule(settings: &ProjectionSettings, state: ScheduleState) -> Schedule {
     }
 }
 
-/// When a schedule ticks and what it starts, without what the server adds to it.
-fn essence(schedule: &Schedule) -> impl PartialEq + use<> {
-    let spec = schedule.spec.clone().unwrap_or_default();
-    let policies = schedule.policies.map(|policies| {
-        (policies.overlap_policy, policies.catchup_window)
-    });
-    let action = schedule.action.clone().and_then(|action| action.action);
-    let started = match action {
-        Some(schedule_action::Action::StartWorkflow(info)) => {
-            let input = info.input.map(|input| input.payloads).unwrap_or_default();
-            let input: Vec<_> = input.into_iter().map(|payload| payload.data).collect();
-            let queue = info.task_queue.map(|queue| queue.name);
-            Some((info.workflow_id, info.workflow_type, queue, input))
+/// Whether a schedule ticks like another one and starts the same, whatever else the server adds.
+fn does_the_same(found: &Schedule, wanted: &Schedule) -> bool {
+    let ticks = match (&found.spec, &wanted.spec) {
+        (Some(found), Some(wanted)) => {
+            found.interval == wanted.interval
+                && found.jitter == wanted.jitter
+                && found.structured_calendar.is_empty()
         }
-        None => None,
+        _ => false,
     };
-    (spec.interval, spec.jitter, spec.structured_calendar, policies, started)
+    let starts = match (started(found), started(wanted)) {
+        (Some(found), Some(wanted)) => {
+            found.workflow_type == wanted.workflow_type
+                && queue(found) == queue(wanted)
+                && input(found).eq(input(wanted))
+        }
+        _ => false,
+    };
+    ticks && starts && found.policies == wanted.policies
+}
+
+fn started(schedule: &Schedule) -> Option<&NewWorkflowExecutionInfo> {
+    match schedule.action.as_ref()?.action.as_ref()? {
+        schedule_action::Action::StartWorkflow(info) => Some(info),
+    }
+}
+
+fn queue(info: &NewWorkflowExecutionInfo) -> Option<&str> {
+    info.task_queue.as_ref().map(|queue| queue.name.as_str())
+}
+
+fn input(info: &NewWorkflowExecutionInfo) -> impl Iterator<Item = &[u8]> {
+    info.input.iter().flat_map(|input| &input.payloads).map(|payload| payload.data.as_slice())
 }
 
 fn proto<D: TryFrom<Duration>>(duration: Duration) -> D {

@@ -52,13 +52,13 @@ impl Args {
     pub(crate) async fn run(self, session: &Session) -> Result<Exit, Error> {
         let store = session.store().await?;
         let ids = if self.all { definitions::connections(store).await? } else { self.ids };
-        let now = Timestamp::now();
-        let results = many::each(&ids, async |id| {
+        let (now, dry_run) = (Timestamp::now(), self.dry_run);
+        let results = many::each(&ids, |id| async move {
             let folder = store.connection(id);
             if definitions::newest(&folder).await?.is_none() {
                 return Err(session.unknown(id).await);
             }
-            let swept = if self.dry_run {
+            let swept = if dry_run {
                 run::sweepable(&folder, now).await?
             } else {
                 run::sweep(&folder, now).await?

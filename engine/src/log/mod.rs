@@ -231,7 +231,8 @@ impl Log {
                 chapter
             };
             let marks = chapter.marks(number)?;
-            Ok((!marks.purged).then_some(((number, marks), (chapter, previous(number)))))
+            let next = (chapter, previous(number));
+            Ok::<_, StoreError>((!marks.purged).then_some(((number, marks), next)))
         });
         let mut read = marked
             .map_ok(|(number, marks)| self.marked(number, marks))

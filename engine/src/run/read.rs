@@ -30,7 +30,7 @@ use crate::{
     port::{Host, ReadRequest, Reading},
     snapshot::Snapshot,
     staging::ReadingSession,
-    store::{Folder, StoreError},
+    store::Folder,
 };
 
 /// More owed records than one in so many rows are not asked for one by one: the run reads in full.

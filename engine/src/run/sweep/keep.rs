@@ -12,14 +12,12 @@ use tidemark_model::{
     entry::{FileRef, Manifest, RunNumber},
 };
 
-use super::{
-    super::{ended::ended_run, start::Start},
-    place::{Kind, Of, Place},
-};
+use super::place::{Kind, Of, Place};
 use crate::{
     definitions,
     diff::ChangeSet,
     log::{Log, LogEntry},
+    run::{ended::ended_run, start::Start},
     store::{Folder, Listed, StoreError},
 };
 
