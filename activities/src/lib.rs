@@ -13,6 +13,7 @@ mod permission;
 mod publish;
 pub mod schedule;
 pub mod setup;
+pub mod sweep;
 mod sync;
 
 pub use attempt::Drain;

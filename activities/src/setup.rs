@@ -1,4 +1,5 @@
-//! What `setup` makes in Temporal: the search attributes.
+//! What `setup` makes in Temporal: the search attributes. The schedule of the sweep is
+//! [elsewhere](crate::sweep).
 
 use temporalio_client::{
     Client, NamespacedClient as _,
@@ -10,6 +11,8 @@ use temporalio_common::protos::temporal::api::{
     workflowservice::v1::GetClusterInfoRequest,
 };
 use tidemark_workflows::names::{AttributeKind, SEARCH_ATTRIBUTES, SearchAttribute};
+
+use crate::{schedule::ProjectionSettings, sweep};
 
 /// Why the search attributes are not all there.
 #[derive(Debug, thiserror::Error)]
@@ -99,11 +102,13 @@ pub async fn cluster_id(client: &Client) -> Result<String, SetupError> {
 
 /// The commands that do the same, for clusters where somebody else runs them.
 #[must_use]
-pub fn commands(namespace: &str) -> String {
+pub fn commands(namespace: &str, settings: &ProjectionSettings) -> String {
     let mut text = format!("temporal operator search-attribute create --namespace {namespace}");
     for one in SEARCH_ATTRIBUTES {
         text.push_str(&format!(" \\\n  --name {} --type {}", one.name, one.kind.as_str()));
     }
+    text.push('\n');
+    text.push_str(&sweep::command(namespace, settings));
     text
 }
 
@@ -164,7 +169,7 @@ fn word(kind: IndexedValueType) -> &'static str {
     }
 }
 
-fn error(namespace: &str, operation: &'static str, status: Status) -> SetupError {
+pub(crate) fn error(namespace: &str, operation: &'static str, status: Status) -> SetupError {
     let source = Box::new(status);
     match source.code() {
         Code::NotFound => SetupError::NoNamespace { namespace: namespace.to_owned() },
@@ -180,8 +185,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_commands_name_every_attribute() {
-        insta::assert_snapshot!(commands("default"), @r"
+    fn the_commands_name_every_attribute_and_the_sweep() {
+        insta::assert_snapshot!(commands("default", &ProjectionSettings::default()), @r#"
         temporal operator search-attribute create --namespace default \
           --name ConnectionId --type Keyword \
           --name AccountId --type Keyword \
@@ -191,6 +196,10 @@ mod tests {
           --name SyncedThrough --type Datetime \
           --name LagDeadline --type Datetime \
           --name Outcome --type Keyword
-        ");
+        temporal schedule create --namespace default --schedule-id tidemark-sweep \
+          --interval 24h/2h --jitter 1h --catchup-window 24h \
+          --overlap-policy Skip --workflow-id tidemark-sweep --type SweepStore \
+          --task-queue tidemark --input '{"timing":{"deadline":"20h","heartbeat_timeout":"20s"}}'
+        "#);
     }
 }

@@ -5,4 +5,5 @@
 mod schedule;
 mod server;
 mod setup;
+mod sweep;
 mod workflow;

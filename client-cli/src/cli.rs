@@ -5,7 +5,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
     apply, cancel, check, completions, get, inspect, list, new, pause, remove, resume, runs, setup,
-    start, watch, worker,
+    start, sweep, watch, worker,
 };
 use crate::exit::Exit;
 
@@ -79,6 +79,7 @@ pub(crate) enum Command {
     Resume(resume::Args),
     Runs(runs::Args),
     Setup(setup::Args),
+    Sweep(sweep::Args),
     Worker(worker::Args),
     #[cfg(feature = "demo")]
     Demo(crate::commands::demo::Args),
@@ -91,7 +92,7 @@ pub(crate) enum Command {
 const GROUPS: &[(&str, &[&str])] = &[
     ("Definitions", &["new", "check", "apply", "get", "remove"]),
     ("Running", &["list", "inspect", "start", "watch", "cancel", "pause", "resume", "runs"]),
-    ("Platform", &["setup", "worker", "demo", "simulator", "completions"]),
+    ("Platform", &["setup", "sweep", "worker", "demo", "simulator", "completions"]),
 ];
 
 const STYLES: Styles = Styles::styled()

@@ -68,6 +68,7 @@ async fn dispatch(cli: Cli, ui: Ui) -> Result<Exit, Error> {
         Command::Resume(args) => args.run(&session).await,
         Command::Runs(args) => args.run(&session).await,
         Command::Setup(args) => args.run(&session).await,
+        Command::Sweep(args) => args.run(&session).await,
         Command::Worker(args) => args.run().await,
         #[cfg(feature = "demo")]
         Command::Demo(args) => args.run(ui).await,

@@ -26,6 +26,7 @@ fn of_every_verb() {
         "resume",
         "runs",
         "setup",
+        "sweep",
         "worker",
         "simulator",
         "completions",

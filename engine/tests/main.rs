@@ -13,4 +13,6 @@ mod holds;
 mod refusals;
 mod store_faults;
 mod support;
+mod sweep_histories;
+mod sweeping;
 mod verify;

@@ -13,6 +13,7 @@ use temporalio_sdk::{
 };
 use tidemark_activities::{
     COMPARISONS_AT_ONCE, Drain, Publisher, SyncActivities, schedule::ScheduleClient, setup,
+    sweep::SweepActivities,
 };
 use tidemark_engine::{
     definitions,
@@ -21,7 +22,7 @@ use tidemark_engine::{
     run::{Engine, Settings},
     store::Store,
 };
-use tidemark_workflows::sync::SyncConnection;
+use tidemark_workflows::{sweep::SweepStore, sync::SyncConnection};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -196,6 +197,11 @@ impl Bench {
             self.config.projection(),
         );
         let engine = Engine::new(self.store.clone(), Arc::clone(&self.connectors), self.settings());
+        let sweeping = SweepActivities::new(
+            self.store.clone(),
+            self.config.heartbeat.interval,
+            drain.asked.clone(),
+        );
         let activities =
             SyncActivities::new(engine, publisher, self.config.heartbeat, drain, begun_count);
         let tuner = TunerHolder::builder()
@@ -209,7 +215,10 @@ impl Bench {
             .tuner(WorkerTuner::from(tuner))
             .register_workflow::<SyncConnection>()
             .context("the workflow cannot be registered")?
+            .register_workflow::<SweepStore>()
+            .context("the workflow of the sweep cannot be registered")?
             .register_activities(activities)
+            .register_activities(sweeping)
             .build();
         Worker::new(runtime, self.client.clone(), options)
             .context("the SDK's worker cannot be made")

@@ -5,4 +5,5 @@
 
 pub mod health;
 pub mod names;
+pub mod sweep;
 pub mod sync;

@@ -8,6 +8,12 @@ use tidemark_model::ids::ConnectionId;
 /// The type of the sync workflow.
 pub const SYNC_WORKFLOW: &str = "SyncConnection";
 
+/// The type of the workflow that sweeps the store.
+pub const SWEEP_WORKFLOW: &str = "SweepStore";
+
+/// The id of the sweep's schedule, and of its runs. No connection's: those have a slash.
+pub const SWEEP_ID: &str = "tidemark-sweep";
+
 /// The task queue if `TIDEMARK_TASK_QUEUE` names no other.
 pub const DEFAULT_TASK_QUEUE: &str = "tidemark";
 

@@ -18,5 +18,6 @@ pub(crate) mod setup;
 #[cfg(feature = "demo")]
 pub(crate) mod simulator;
 pub(crate) mod start;
+pub(crate) mod sweep;
 pub(crate) mod watch;
 pub(crate) mod worker;

@@ -1,7 +1,9 @@
 //! `setup`: make what Temporal and the store need before the first connection.
 
 use serde::Serialize;
+use tidemark_activities::schedule::ProjectionSettings;
 use tidemark_activities::setup::{commands, ensure_search_attributes};
+use tidemark_activities::sweep::ensure_schedule;
 
 use crate::error::Error;
 use crate::exit::Exit;
@@ -10,7 +12,7 @@ use crate::ui::details::Details;
 use crate::ui::output::{OutputArgs, Subject};
 use crate::ui::text::joined;
 
-/// Make the search attributes and claim the store
+/// Make the search attributes and the sweep's schedule, and claim the store
 ///
 /// May be called again at any time: what is there stays. The store belongs to one namespace of one
 /// cluster from then on.
@@ -32,19 +34,25 @@ struct Prepared {
     store: String,
     search_attributes_added: Vec<&'static str>,
     search_attributes_present: Vec<&'static str>,
+    sweep: &'static str,
 }
 
 impl Args {
     pub(crate) async fn run(self, session: &Session) -> Result<Exit, Error> {
         let ui = session.ui();
+        let settings = ProjectionSettings {
+            task_queue: session.task_queue().to_owned(),
+            ..ProjectionSettings::default()
+        };
         if self.print {
             let (_, client) = session::settings()?;
-            ui.data(&(commands(&client.namespace) + "\n"))?;
+            ui.data(&(commands(&client.namespace, &settings) + "\n"))?;
             return Ok(Exit::Ok);
         }
         let temporal = session.temporal().await?;
         let ensured = ensure_search_attributes(&temporal.client).await?;
         let store = session.claim_store().await?;
+        let sweep = ensure_schedule(&temporal.client, &settings).await?;
         ui.subject(
             self.output.output,
             &Prepared {
@@ -53,6 +61,7 @@ impl Args {
                 store: store.url().to_owned(),
                 search_attributes_added: ensured.added,
                 search_attributes_present: ensured.present,
+                sweep: sweep.as_str(),
             },
         )?;
         Ok(Exit::Ok)
@@ -69,6 +78,7 @@ impl Subject for Prepared {
         Details::default()
             .pair("namespace", format!("{} at {}", self.namespace, self.address))
             .pair("search attributes", attributes)
+            .pair("sweep", format!("its daily schedule is {}", self.sweep))
             .pair("store", format!("{} belongs to this namespace", self.store))
     }
 

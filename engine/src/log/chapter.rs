@@ -53,6 +53,11 @@ impl Chapter {
         }
     }
 
+    /// The chapter that a number is in; others may have been taken above it.
+    pub(super) async fn with(folder: &Folder, number: RunNumber) -> Result<Self, StoreError> {
+        Self::list(folder, number.get() / CHAPTER_SIZE).await
+    }
+
     async fn list(folder: &Folder, number: u64) -> Result<Self, StoreError> {
         let chapter_folder = path::chapter_folder(number);
         let mut entries: BTreeMap<u64, Marks> = BTreeMap::new();

@@ -214,6 +214,49 @@ impl Log {
         self.folder.exists(&path::path(number, mark)).await
     }
 
+    /// The entries down to the `count`th commit whose files are there, newest first, with those of
+    /// the runs in between that died.
+    ///
+    /// # Errors
+    /// `Damaged` or `Missing` when the log has a gap there, or as [`prepared`](Self::prepared).
+    pub(crate) async fn down_to_commit(&self, count: usize) -> Result<Vec<LogEntry>, StoreError> {
+        let mut entries = Vec::new();
+        let Some(highest) = self.highest else { return Ok(entries) };
+        let chapter = Chapter::with(&self.folder, highest).await?;
+        let marked = stream::try_unfold((chapter, Some(highest)), |(chapter, next)| async move {
+            let Some(number) = next else { return Ok(None) };
+            let chapter = if number < chapter.lowest() {
+                Chapter::open(&self.folder, number).await?
+            } else {
+                chapter
+            };
+            let marks = chapter.marks(number)?;
+            let next = (chapter, previous(number));
+            Ok::<_, StoreError>((!marks.purged).then_some(((number, marks), next)))
+        });
+        let mut read = marked
+            .map_ok(|(number, marks)| self.marked(number, marks))
+            .try_buffered(SIMULTANEOUS_READS)
+            .boxed();
+        let mut commits = 0;
+        while commits < count
+            && let Some(entry) = read.try_next().await?
+        {
+            commits += usize::from(entry.committed.is_some());
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    async fn marked(&self, number: RunNumber, marks: Marks) -> Result<LogEntry, StoreError> {
+        let prepared = self.named(number, self.prepared(number).await?)?;
+        let committed = match &prepared.commit {
+            None if marks.committed => Some(self.named(number, self.committed(number).await?)?),
+            commit => commit.as_deref().cloned(),
+        };
+        Ok(LogEntry { prepared, committed })
+    }
+
     /// The newest entries, newest first.
     ///
     /// # Errors

@@ -28,13 +28,12 @@ use super::{
     hold::{Guarded, Holds, Ward},
     overtaken, own,
     preview::check_exact,
-    read::change_sets,
     reading::StoredReading,
     resend::Edit,
     start::{SendingTimes, Start},
 };
 use crate::{
-    diff::{BatchLimits, ChangeSet, DiffOutput, DiffRequest, Dirty, DirtyKey, StagedPages, diff},
+    diff::{BatchLimits, ChangeSet, DiffOutput, DiffRequest, DirtyKey, StagedPages, diff},
     log::{Log, Taken},
     pace::Pace,
     port::Host,
@@ -52,7 +51,7 @@ pub(super) struct Ground<'g> {
     reading: &'g StoredReading,
     definition: Definition,
     base: Option<Committed>,
-    /// The entries whose change sets are owed.
+    /// The entries of runs that may have left something else at the destination.
     owed: Vec<Prepared>,
     orders: Orders,
     edit: Edit,
@@ -206,8 +205,9 @@ impl Engine {
             Some(manifest) => Some(Snapshot::open(folder, &manifest.snapshot).await?),
             None => None,
         };
-        let mut sets = change_sets(folder, &ground.owed).await?;
-        sets.extend(holds.approved.clone());
+        let mut dirty = reading.start.dirty(folder, &ground.owed).await?;
+        dirty.sets.extend(holds.approved.clone());
+        dirty.keys.extend(ground.due_again().await?);
         let spill = self.settings.spill_folder.clone();
         std::fs::create_dir_all(&spill)
             .map_err(|source| StoreError::Folder { folder: spill.display().to_string(), source })?;
@@ -216,7 +216,7 @@ impl Engine {
             base,
             pages: Arc::clone(pages) as Arc<dyn StagedPages>,
             coverage: reading.reading.coverage,
-            dirty: Dirty { sets, keys: ground.due_again().await? },
+            dirty,
             deletions: ground.deletions(),
             resend: ground.edit.resend,
             limits: ground.batches,

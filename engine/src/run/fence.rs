@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use tidemark_model::{
     entry::RunNumber,
@@ -16,14 +15,12 @@ use tidemark_model::{
 use super::start::{LateMark, SendingTimes};
 use crate::{
     log::{Log, Mark},
-    port::Clock,
-    store::{Creation, Folder},
+    port::{Batch, Clock},
+    store::Folder,
 };
 
 /// Looks that may turn out too old before the store counts as too slow.
 const LOOKS: u32 = 3;
-/// How often a late mark is tried before the attempt gives up.
-const MARK_TRIES: u32 = 3;
 
 /// What a sender asks before each batch.
 pub(super) struct Fence<'f> {
@@ -91,22 +88,15 @@ impl Fence<'_> {
     }
 
     /// After a request: if it may have been at work later than a superseding run expects, says so
-    /// in the store, so that the next run sends the set again.
+    /// in the store, so that the next run sends its records again as they are then.
     ///
     /// # Errors
     /// The store's.
-    pub(super) async fn close(&self, look: Look) -> Result<(), Failure> {
+    pub(super) async fn close(&self, look: Look, batch: &Batch) -> Result<(), Failure> {
         if look.age(self.clock) <= self.look_max_age + self.sending.longest_request {
             return Ok(());
         }
-        let mark = LateMark::new(self.number);
-        let mut tries = 1;
-        loop {
-            match self.folder.create(&mark.path(), Bytes::new()).await {
-                Ok(Creation::Created | Creation::Exists) => return Ok(()),
-                Err(error) if tries == MARK_TRIES => return Err(error.into()),
-                Err(_) => tries += 1,
-            }
-        }
+        LateMark::leave(self.folder, self.number, batch).await?;
+        Ok(())
     }
 }

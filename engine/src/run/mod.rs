@@ -23,6 +23,7 @@ mod resend;
 mod send;
 mod standing;
 mod start;
+mod sweep;
 mod verify;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -47,6 +48,7 @@ pub use decision::{decide, decisions};
 pub use ended::ended_run;
 pub use exception::exceptions;
 pub use preview::{Preview, PreviewSample};
+pub use sweep::{Swept, Tally, sweep, sweepable};
 pub use verify::{Difference, DifferenceKind, Verified};
 
 /// The steps of runs over a store.

@@ -7,7 +7,8 @@ use super::Engine;
 use crate::log::Log;
 
 /// Everything that may hold a row's content, a key or a record's id.
-const FOLDERS: [&str; 6] = ["snapshots", "changes", "pages", "acks", "exceptions", "decisions"];
+const FOLDERS: [&str; 7] =
+    ["snapshots", "changes", "pages", "acks", "exceptions", "decisions", "late"];
 
 impl Engine {
     /// Erases everything that was read or sent, and says so in the log first, so that its absence

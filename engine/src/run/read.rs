@@ -25,12 +25,12 @@ use super::{
 };
 use crate::{
     definitions::{self, StoredDefinition},
-    diff::{ChangeSet, Resend},
+    diff::{Dirty, Resend},
     log::Log,
     port::{Host, ReadRequest, Reading},
     snapshot::Snapshot,
     staging::ReadingSession,
-    store::{Folder, StoreError},
+    store::Folder,
 };
 
 /// More owed records than one in so many rows are not asked for one by one: the run reads in full.
@@ -173,7 +173,7 @@ impl Engine {
             // A full reading shows every key that there is.
             must_see: match session.coverage() {
                 Coverage::Full => Vec::new(),
-                Coverage::Changes => must_see(folder, &owed, &orders).await?,
+                Coverage::Changes => must_see(start.dirty(folder, &owed).await?, &orders).await?,
             },
         };
         let mut reading = source.read(&request, &session, &session, host).await?;
@@ -277,27 +277,12 @@ impl Grounds<'_> {
     }
 }
 
-/// The change sets of entries. They are few, or the run would read in full.
-pub(super) async fn change_sets(
-    folder: &Folder,
-    entries: &[Prepared],
-) -> Result<Vec<ChangeSet>, StoreError> {
-    let mut sets = Vec::new();
-    for changes in entries.iter().filter_map(|entry| entry.changes.as_ref()) {
-        sets.push(ChangeSet::open(folder, changes).await?);
-    }
-    Ok(sets)
-}
-
-/// The keys of owed change sets, and of invalid rows that an operator wants to be read again.
-async fn must_see(
-    folder: &Folder,
-    owed: &[Prepared],
-    orders: &Orders,
-) -> Result<Vec<String>, Failure> {
+/// The keys of what is owed, and of invalid rows that an operator wants to be read again.
+async fn must_see(owed: Dirty, orders: &Orders) -> Result<Vec<String>, Failure> {
     let read_again = orders.retried.iter().filter(|name| name.kind == ExceptionKind::Invalid);
     let mut keys: Vec<String> = read_again.map(|name| name.key.clone()).collect();
-    for set in change_sets(folder, owed).await? {
+    keys.extend(owed.keys.into_iter().map(|dirty| dirty.key));
+    for set in owed.sets {
         let mut batches = pin!(set.keys());
         while let Some(batch) = batches.try_next().await? {
             keys.extend(batch.into_iter().map(|dirty| dirty.key));

@@ -106,7 +106,7 @@ impl Sender<'_> {
         self.host.check_stop()?;
         let look = self.fence.pass().await?;
         let outcome = self.destination.apply(batch).await;
-        self.fence.close(look).await?;
+        self.fence.close(look, batch).await?;
         outcome
     }
 }

@@ -11,9 +11,10 @@ use tidemark_model::entry::{Coverage, Prepared, RunNumber};
 
 use super::later;
 use crate::{
+    diff::{ChangeSet, Dirty, DirtyKey},
     log::Log,
-    port::Capabilities,
-    store::{Folder, StoreError},
+    port::{Batch, Capabilities},
+    store::{Folder, Formatted, StoreError},
 };
 
 /// `runs/<run id>/start.json`.
@@ -63,7 +64,9 @@ impl SendingTimes {
     }
 }
 
-/// `late/<number>-<nonce>`: a sender found that it had sent on a look that was too old.
+/// `late/<number>-<nonce>`: a sender found that it had sent on a look that was too old. The object
+/// holds the keys of that one request: every other was sent on a fresh look, and the sender's
+/// change set may be swept by the time at which it wakes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LateMark {
     pub(super) name: String,
@@ -74,12 +77,31 @@ pub(super) struct LateMark {
 const LATE: &str = "late";
 
 impl LateMark {
-    pub(super) fn new(number: RunNumber) -> Self {
+    /// Says that a batch of a run was late.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn leave(
+        folder: &Folder,
+        number: RunNumber,
+        batch: &Batch,
+    ) -> Result<(), StoreError> {
         let nonce = uuid::Uuid::new_v4().simple();
-        Self { name: format!("{:012}-{nonce}", number.get()), number }
+        let mark = Self { name: format!("{:012}-{nonce}", number.get()), number };
+        let writes = batch.writes.iter();
+        let keys: Vec<DirtyKey> = writes
+            .map(|write| DirtyKey { key: write.key.clone(), id: write.id.clone() })
+            .collect();
+        folder.establish(&mark.path(), &Formatted::new(keys)).await.map(drop)
     }
 
-    pub(super) fn path(&self) -> String {
+    async fn keys(&self, folder: &Folder) -> Result<Vec<DirtyKey>, StoreError> {
+        let path = self.path();
+        let found: Option<Formatted<Vec<DirtyKey>>> = folder.document(&path).await?;
+        Ok(found.ok_or(StoreError::Missing { path })?.content)
+    }
+
+    fn path(&self) -> String {
         format!("{LATE}/{}", self.name)
     }
 
@@ -108,8 +130,8 @@ impl Start {
         format!("runs/{run_id}/start.json")
     }
 
-    /// The runs whose change sets are owed, each once, oldest first.
-    pub(super) fn owed(&self) -> Vec<RunNumber> {
+    /// The runs that may have left something else at the destination, each once, oldest first.
+    fn owed(&self) -> Vec<RunNumber> {
         let mut owed = self.unfinished.clone();
         owed.extend(self.late.iter().map(|mark| mark.number));
         owed.sort_unstable();
@@ -127,5 +149,23 @@ impl Start {
             })?);
         }
         Ok(entries)
+    }
+
+    /// What those runs may have left at the destination: all that the unfinished ones sent, and
+    /// what was late. `owed` are their entries. They are few, or the run would read in full.
+    pub(super) async fn dirty(
+        &self,
+        folder: &Folder,
+        owed: &[Prepared],
+    ) -> Result<Dirty, StoreError> {
+        let mut dirty = Dirty::default();
+        let unfinished = owed.iter().filter(|entry| self.unfinished.contains(&entry.number));
+        for changes in unfinished.filter_map(|entry| entry.changes.as_ref()) {
+            dirty.sets.push(ChangeSet::open(folder, changes).await?);
+        }
+        for mark in &self.late {
+            dirty.keys.extend(mark.keys(folder).await?);
+        }
+        Ok(dirty)
     }
 }

@@ -3,7 +3,8 @@
 use std::{fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
+use jiff::Timestamp;
 use object_store::{
     MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, path::Path,
 };
@@ -17,6 +18,16 @@ pub enum Creation {
     Created,
     /// An object of that name was there before; it is unchanged.
     Exists,
+}
+
+/// An object as a listing shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listed {
+    /// Below the folder that was asked.
+    pub(crate) path: String,
+    pub(crate) bytes: u64,
+    /// When it was written, by the store's clock.
+    pub(crate) modified: Timestamp,
 }
 
 /// A folder of the store. Cheap to clone.
@@ -184,6 +195,45 @@ impl Folder {
             .collect();
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// Every object below a folder, as the store lists them: never all of them in memory.
+    pub(crate) fn objects(&self, path: &str) -> BoxStream<'static, Result<Listed, StoreError>> {
+        let listed = self.objects.list(Some(&self.full(path)));
+        let (prefix, path) = (self.prefix.clone(), path.to_owned());
+        listed
+            .map(move |object| {
+                let object = object.map_err(|source| access("list", &path, source))?;
+                let modified = object.last_modified;
+                let parts = object.location.prefix_match(&prefix).into_iter().flatten();
+                let parts: Vec<String> = parts.map(|part| part.as_ref().to_owned()).collect();
+                Ok(Listed {
+                    path: parts.join("/"),
+                    bytes: object.size,
+                    // One whose time cannot be told is new.
+                    modified: Timestamp::new(modified.timestamp(), 0).unwrap_or(Timestamp::MAX),
+                })
+            })
+            .boxed()
+    }
+
+    /// Deletes objects. One that is gone already is no error.
+    ///
+    /// # Errors
+    /// The store's; some may be gone by then.
+    pub(crate) async fn delete(&self, paths: &[String]) -> Result<(), StoreError> {
+        let locations: Vec<_> = paths.iter().map(|path| Ok(self.full(path))).collect();
+        let mut deleted = self.objects.delete_stream(stream::iter(locations).boxed());
+        while let Some(outcome) = deleted.next().await {
+            match outcome {
+                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(source) => {
+                    let path = paths.first().map(String::as_str).unwrap_or_default();
+                    return Err(access("delete", path, source));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Deletes every object below a folder; how many there were.

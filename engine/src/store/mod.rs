@@ -17,6 +17,7 @@ use url::Url;
 
 pub(crate) use document::Formatted;
 pub use error::StoreError;
+pub(crate) use folder::Listed;
 pub use folder::{Creation, Folder, Upload};
 
 /// An opened store. Cheap to clone.
@@ -51,8 +52,11 @@ impl Store {
                     folder: folder.display().to_string(),
                     source,
                 })?;
-                let objects =
-                    LocalFileSystem::new_with_prefix(&folder).map_err(opened)?.with_fsync(true);
+                // Folders go with their last object, or a year of runs leaves thousands of them.
+                let objects = LocalFileSystem::new_with_prefix(&folder)
+                    .map_err(opened)?
+                    .with_fsync(true)
+                    .with_automatic_cleanup(true);
                 Ok(Self::over(Arc::new(objects), Path::default(), address))
             }
             "s3" => {

@@ -12,6 +12,7 @@ use tidemark_engine::port::Clock;
 /// 2026-01-01 00:00 UTC.
 const BEGIN: i64 = 1_767_225_600;
 
+#[derive(Debug)]
 pub(crate) struct TestClock {
     milliseconds: AtomicI64,
 }

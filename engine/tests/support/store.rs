@@ -1,6 +1,9 @@
 //! A store in memory that fails one operation of a test's choice, before or after it took effect.
+//! It keeps the test's time, and gives way at each operation, so that two that are at work at once
+//! alternate.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     ops::Range,
     sync::{Arc, Mutex},
@@ -14,6 +17,10 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart, memory::InMemory,
     path::Path,
 };
+use tidemark_engine::port::Clock;
+use tokio::task::yield_now;
+
+use super::clock::TestClock;
 
 /// Where the fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,13 +38,39 @@ struct Plan {
 }
 
 /// Counts its operations and fails the one that it is told to.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct FaultyStore {
     inner: Arc<InMemory>,
     plan: Arc<Mutex<Plan>>,
+    written: Written,
+}
+
+/// When each object was written.
+#[derive(Clone, Debug)]
+struct Written {
+    clock: Arc<TestClock>,
+    times: Arc<Mutex<BTreeMap<Path, String>>>,
+}
+
+impl Written {
+    fn now(&self, location: &Path) {
+        let now = self.clock.now().to_string();
+        self.times.lock().unwrap().insert(location.clone(), now);
+    }
+
+    fn stamp(&self, object: &mut ObjectMeta) {
+        if let Some(time) = self.times.lock().unwrap().get(&object.location) {
+            object.last_modified = time.parse().unwrap();
+        }
+    }
 }
 
 impl FaultyStore {
+    pub(crate) fn new(clock: Arc<TestClock>) -> Self {
+        let written = Written { clock, times: Arc::default() };
+        Self { inner: Arc::default(), plan: Arc::default(), written }
+    }
+
     /// Fails the operation of this number, counted from now on from 0.
     pub(crate) fn fail(&self, operation: u64, at: FaultAt) {
         let fault = Some((operation, at));
@@ -72,6 +105,7 @@ impl FaultyStore {
     }
 
     async fn with<T>(&self, operation: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        yield_now().await;
         match self.strike() {
             None => operation.await,
             Some(FaultAt::Before) => Err(fault()),
@@ -101,7 +135,12 @@ impl ObjectStore for FaultyStore {
         payload: PutPayload,
         options: PutOptions,
     ) -> Result<PutResult> {
-        self.with(self.inner.put_opts(location, payload, options)).await
+        self.with(async {
+            let put = self.inner.put_opts(location, payload, options).await?;
+            self.written.now(location);
+            Ok(put)
+        })
+        .await
     }
 
     async fn put_multipart_opts(
@@ -110,7 +149,8 @@ impl ObjectStore for FaultyStore {
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
         let upload = self.with(self.inner.put_multipart_opts(location, options)).await?;
-        Ok(Box::new(FaultyUpload { upload, store: self.clone() }))
+        let location = location.clone();
+        Ok(Box::new(FaultyUpload { upload, location, store: self.clone() }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -137,7 +177,19 @@ impl ObjectStore for FaultyStore {
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.strike() {
-            None => self.inner.list(prefix),
+            None => {
+                let written = self.written.clone();
+                let listed = self.inner.list(prefix).then(move |object| {
+                    let written = written.clone();
+                    async move {
+                        yield_now().await;
+                        let mut object = object?;
+                        written.stamp(&mut object);
+                        Ok(object)
+                    }
+                });
+                listed.boxed()
+            }
             Some(_) => futures::stream::iter([Err(fault())]).boxed(),
         }
     }
@@ -154,6 +206,7 @@ impl ObjectStore for FaultyStore {
 #[derive(Debug)]
 struct FaultyUpload {
     upload: Box<dyn MultipartUpload>,
+    location: Path,
     store: FaultyStore,
 }
 
@@ -167,7 +220,13 @@ impl MultipartUpload for FaultyUpload {
 
     async fn complete(&mut self) -> Result<PutResult> {
         let store = self.store.clone();
-        store.with(self.upload.complete()).await
+        store
+            .with(async {
+                let put = self.upload.complete().await?;
+                store.written.now(&self.location);
+                Ok(put)
+            })
+            .await
     }
 
     async fn abort(&mut self) -> Result<()> {

@@ -13,7 +13,7 @@ use tidemark_engine::{
     definitions::{self, StoredDefinition},
     log::Log,
     port::{Clock, Connectors, Destination as DestinationPort, Source},
-    run::{Engine, Settings, decide},
+    run::{Engine, Settings, Swept, decide, sweep},
     store::{Folder, Store},
 };
 use tidemark_model::{
@@ -154,7 +154,7 @@ impl World {
         let clock = Arc::new(TestClock::default());
         let listing = Listing::new(Arc::clone(&clock));
         let destinations = Arc::new(Destinations::default());
-        let objects = FaultyStore::default();
+        let objects = FaultyStore::new(Arc::clone(&clock));
         let store = Store::over(Arc::new(objects.clone()), Path::default(), "memory:///");
         let spill = tempfile::tempdir().unwrap();
         let settings = Settings {
@@ -334,6 +334,11 @@ impl World {
     pub(crate) async fn delete(&self, path: &str) {
         let (objects, path) = self.folder().locate(path);
         object_store::ObjectStoreExt::delete(&objects, &path).await.unwrap();
+    }
+
+    /// Deletes what is not needed any more.
+    pub(crate) async fn sweep(&self) -> Result<Swept, Failure> {
+        sweep(&self.folder(), self.clock.now()).await
     }
 
     /// Rewrites an object of the connection's folder.

@@ -1,7 +1,7 @@
 //! One run of one connection: read, compute, push, commit.
 
 mod details;
-mod options;
+pub(crate) mod options;
 mod step;
 mod workflow;
 

@@ -20,7 +20,7 @@ const SUMMARY_BYTES: usize = 400;
 ///
 /// A cancelled step is waited for: it ends after its page or batch, and until then no other run
 /// may take it for dead.
-pub(super) fn step(timing: Timing, summary: String) -> ActivityOptions {
+pub(crate) fn step(timing: Timing, summary: String) -> ActivityOptions {
     ActivityOptions::with_close_timeouts(ActivityCloseTimeouts::ScheduleAndStartToClose {
         schedule_to_close: timing.deadline,
         start_to_close: timing.deadline,
