@@ -18,5 +18,6 @@ mod sync;
 
 pub use attempt::Drain;
 pub use heartbeat::HeartbeatTimes;
+pub use host::is_open;
 pub use publish::{Publisher, standing};
 pub use sync::{COMPARISONS_AT_ONCE, SyncActivities};

@@ -8,6 +8,7 @@ mod demo;
 mod flows;
 mod histories;
 mod kills;
+mod operators;
 mod outages;
 mod races;
 mod zombies;
