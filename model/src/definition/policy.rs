@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::form::{self, Refusal};
+use super::form::{self, Form};
 use super::section::{Reported, Section};
-use super::tree::Value;
 use crate::schedule::Interval;
 use crate::schedule::duration::serde_text;
 
@@ -136,7 +135,7 @@ pub(super) fn read(mut section: Section<'_>) -> Result<Policy, Reported> {
         InvalidRecords::Quarantine,
         form::one_of(&[("quarantine", InvalidRecords::Quarantine), ("fail", InvalidRecords::Fail)]),
     );
-    let required = section.or("required", BTreeSet::new(), required);
+    let required = section.or("required", BTreeSet::new(), required());
     let full_read = section.or(
         "full_read",
         Policy::DEFAULT_FULL_READ,
@@ -150,7 +149,7 @@ pub(super) fn read(mut section: Section<'_>) -> Result<Policy, Reported> {
     let retry_rejected =
         section.or("retry_rejected", Policy::DEFAULT_RETRY_REJECTED, form::count(1..=100_000));
     let fail_rejected_over =
-        section.or("fail_rejected_over", Policy::DEFAULT_FAIL_REJECTED_OVER, form::fraction);
+        section.or("fail_rejected_over", Policy::DEFAULT_FAIL_REJECTED_OVER, form::fraction());
     let keep_raw = section.or(
         "keep_raw",
         Policy::DEFAULT_KEEP_RAW,
@@ -173,8 +172,9 @@ pub(super) fn read(mut section: Section<'_>) -> Result<Policy, Reported> {
 }
 
 /// `id` is left out: it is required anyway.
-fn required(value: &Value) -> Result<BTreeSet<String>, Refusal> {
-    let mut fields = form::set(form::name)(value)?;
-    fields.remove("id");
-    Ok(fields)
+fn required() -> Form<BTreeSet<String>> {
+    form::set(form::name()).then(|mut fields: BTreeSet<String>| {
+        fields.remove("id");
+        Ok(fields)
+    })
 }
