@@ -88,15 +88,15 @@ pub fn consequences(
 }
 
 /// One field of a definition as text, and what depends on it.
-struct Field {
-    name: String,
-    value: String,
-    concerns: Concerns,
+pub(super) struct Field {
+    pub(super) name: String,
+    pub(super) value: String,
+    pub(super) concerns: Concerns,
 }
 
 /// What a field decides.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Concerns {
+pub(super) enum Concerns {
     /// Neither what is read nor what is sent.
     Operation,
     /// What happens to the record of a row that vanished.
@@ -114,7 +114,7 @@ enum Concerns {
 }
 
 /// All fields with their values, defaults included: a default that is written out is no change.
-fn fields(definition: &Definition) -> Vec<Field> {
+pub(super) fn fields(definition: &Definition) -> Vec<Field> {
     use Concerns::{Address, Fields, Ids, Mapping, Operation, Rows};
     let mut fields = Vec::new();
     let mut add = |name: &str, value: String, concerns| {

@@ -6,10 +6,10 @@ use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::form::{self, MAX_SETTLE, REQUEST_TIMEOUTS, Refusal};
+use super::form::{self, Form, MAX_SETTLE, REQUEST_TIMEOUTS, Refusal};
 use super::record::SourcePath;
 use super::section::{Reported, Section};
-use super::tree::Value;
+use super::shape::Shape;
 use crate::schedule::duration::serde_text;
 use crate::secret::SecretRef;
 
@@ -149,10 +149,13 @@ pub(super) fn read(mut section: Section<'_>) -> Result<DestinationDefinition, Re
 
 fn record_api(mut section: Section<'_>) -> Result<RecordApiDefinition, Reported> {
     use RecordApiDefinition as R;
-    let url = section.required("url", "write url = \"https://host/path\"", form::address);
-    let api_key =
-        section.required("api_key", "write api_key = \"env:NAME\" or \"file:/path\"", form::secret);
-    let header = section.or("header", R::DEFAULT_HEADER.to_owned(), header);
+    let url = section.required("url", "write url = \"https://host/path\"", form::address());
+    let api_key = section.required(
+        "api_key",
+        "write api_key = \"env:NAME\" or \"file:/path\"",
+        form::secret(),
+    );
+    let header = section.or("header", R::DEFAULT_HEADER.to_owned(), header());
     let delete =
         section.optional_section("delete").and_then(|section| section.map(delete_rule).transpose());
     let read =
@@ -169,7 +172,7 @@ fn record_api(mut section: Section<'_>) -> Result<RecordApiDefinition, Reported>
     let request_timeout =
         section.or("request_timeout", R::DEFAULT_REQUEST_TIMEOUT, form::duration(REQUEST_TIMEOUTS));
     let settle = section.or("settle", Duration::ZERO, form::duration(Duration::ZERO..=MAX_SETTLE));
-    let rejected_path = section.optional("rejected_path", SourcePath::form);
+    let rejected_path = section.optional("rejected_path", SourcePath::form());
     section.finish();
     Ok(RecordApiDefinition {
         url: url?,
@@ -187,39 +190,46 @@ fn record_api(mut section: Section<'_>) -> Result<RecordApiDefinition, Reported>
 }
 
 /// The characters of a token, RFC 9110 section 5.6.2.
-fn header(value: &Value) -> Result<String, Refusal> {
-    let name = form::text(value)?;
+fn header() -> Form<String> {
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-    if !name.is_empty() && name.chars().all(token) {
-        Ok(name)
-    } else {
-        Err(Refusal::new("is not the name of a header").hint("such as \"X-Api-Key\""))
-    }
+    let header = move |name: String| {
+        if !name.is_empty() && name.chars().all(token) {
+            Ok(name)
+        } else {
+            Err(Refusal::new("is not the name of a header").hint("such as \"X-Api-Key\""))
+        }
+    };
+    let shape = Shape::pattern("name of a header", "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$");
+    form::text().then(header).shaped(shape)
 }
 
 fn delete_rule(mut section: Section<'_>) -> Result<DeleteRule, Reported> {
     let hint =
         "write { method = \"DELETE\", path = \"/record/{id}\" } or { tombstone = \"field\" }";
     if section.has("tombstone") {
-        let field = section.required("tombstone", hint, form::name);
+        let field = section.required("tombstone", hint, form::name());
         section.finish();
         return Ok(DeleteRule::Tombstone { field: field? });
     }
     let method = section.required("method", hint, form::one_of(&[("DELETE", ())]));
-    let path = section.required("path", hint, delete_path);
+    let path = section.required("path", hint, delete_path());
     section.finish();
     method?;
     Ok(DeleteRule::Request { path: path? })
 }
 
 fn read_rule(mut section: Section<'_>) -> Result<ReadRule, Reported> {
-    let path = section.required("path", "write { path = \"/record\" }", read_path);
+    let path = section.required("path", "write { path = \"/record\" }", read_path());
     section.finish();
     Ok(ReadRule { path: path? })
 }
 
-fn read_path(value: &Value) -> Result<String, Refusal> {
-    let path = form::text(value)?;
+fn read_path() -> Form<String> {
+    let shape = Shape::pattern("path", r"^/[^\s?#{}]*$");
+    form::text().then(without_query).shaped(shape)
+}
+
+fn without_query(path: String) -> Result<String, Refusal> {
     let refused = |message| Err(Refusal::new(message).hint("such as \"/record\""));
     if !path.starts_with('/') {
         refused("has to begin with `/`")
@@ -230,8 +240,12 @@ fn read_path(value: &Value) -> Result<String, Refusal> {
     }
 }
 
-fn delete_path(value: &Value) -> Result<String, Refusal> {
-    let path = form::text(value)?;
+fn delete_path() -> Form<String> {
+    let shape = Shape::pattern("path with `{id}`", r"^/[^\s?#{}]*\{id\}[^\s?#{}]*$");
+    form::text().then(with_id).shaped(shape)
+}
+
+fn with_id(path: String) -> Result<String, Refusal> {
     let refused = |message| Err(Refusal::new(message).hint("such as \"/record/{id}\""));
     if !path.starts_with('/') {
         refused("has to begin with `/`")

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::destination::DestinationDefinition;
-use super::form::{self, Refusal};
+use super::form::{self, Form, Refusal};
 use super::policy::Policy;
 use super::problem::Problem;
 use super::record::{IdScope, RecordMapping};
 use super::section::{Reported, Reports, Section, did_you_mean, list, nearest};
+use super::shape::Shape;
 use super::source::SourceDefinition;
 use super::territory::Territory;
 use super::tree::{Node, Position, Table, Value};
@@ -41,12 +42,12 @@ impl Draft {
         reports: &Reports,
     ) -> Self {
         let mut section = Section::root(at, table, reports);
-        if section.optional("id", |_| Ok(())) == Ok(None) {
+        if section.optional("id", Form::new(self::id().into_shape(), |_| Ok(()))) == Ok(None) {
             section.missing("id", "write id = \"account/connection\"");
         }
         let schedule = schedule(&mut section);
         let max_lag = max_lag(&mut section, schedule.as_ref().ok());
-        let scope = section.or("id_scope", IdScope::default(), id_scope);
+        let scope = section.or("id_scope", IdScope::default(), id_scope());
         let source = section.section("source").and_then(source::read);
         let destination = section.section("destination").and_then(destination::read);
         let record = section
@@ -90,21 +91,31 @@ impl Draft {
 }
 
 /// Reads the id alone.
-pub(super) fn id(value: &Value) -> Result<ConnectionId, Refusal> {
-    form::parsed("text such as \"account/connection\"")(value)
-        .map_err(|refusal| refusal.hint("an id is account/connection, both of a-z, 0-9 and `-`"))
+pub(super) fn id() -> Form<ConnectionId> {
+    let shape = Shape::pattern("`account/connection`", "^[a-z0-9-]+/[a-z0-9-]+$");
+    let parsed = form::parsed(shape.clone(), "text such as \"account/connection\"");
+    Form::new(shape, move |value| {
+        let hint = "an id is account/connection, both of a-z, 0-9 and `-`";
+        parsed.read(value).map_err(|refusal| refusal.hint(hint))
+    })
 }
 
-pub(super) fn id_scope(value: &Value) -> Result<IdScope, Refusal> {
-    form::one_of(&[("connection", IdScope::Connection), ("account", IdScope::Account)])(value)
+pub(super) fn id_scope() -> Form<IdScope> {
+    form::one_of(&[("connection", IdScope::Connection), ("account", IdScope::Account)])
 }
 
 fn schedule(section: &mut Section<'_>) -> Result<Schedule, Reported> {
-    let every = section.optional("every", |value| {
-        Interval::new(form::any_duration(value)?).map_err(|error| Refusal::new(error.to_string()))
-    });
-    let expression = section.optional("cron", checked(Cron::check_expression));
-    let timezone = section.optional("timezone", checked(Cron::check_timezone));
+    let every = section.optional(
+        "every",
+        Form::new(Shape::Duration(Interval::MIN..=Interval::MAX), |value| {
+            Interval::new(form::any_duration(value)?)
+                .map_err(|error| Refusal::new(error.to_string()))
+        }),
+    );
+    let expression = Shape::pattern("five fields", "^\\s*\\S+(\\s+\\S+){4}\\s*$");
+    let expression = section.optional("cron", checked(expression, Cron::check_expression));
+    let timezone = Shape::pattern("IANA time zone", "^\\S+$");
+    let timezone = section.optional("timezone", checked(timezone, Cron::check_timezone));
     let (every, expression, timezone) = (every?, expression?, timezone?);
     let hint = "write every = \"1h\", or cron = \"0 7 * * *\" with timezone = \"Europe/Berlin\"";
     match (every, expression, timezone) {
@@ -122,14 +133,12 @@ fn schedule(section: &mut Section<'_>) -> Result<Schedule, Reported> {
 }
 
 /// Text that passes a check of its own.
-fn checked(
-    check: fn(&str) -> Result<(), CronError>,
-) -> impl FnOnce(&Value) -> Result<String, Refusal> {
-    move |value| {
-        let text = form::text(value)?;
+fn checked(shape: Shape, check: fn(&str) -> Result<(), CronError>) -> Form<String> {
+    let checked = move |text: String| {
         check(&text).map_err(|error| Refusal::new(error.to_string()))?;
         Ok(text)
-    }
+    };
+    form::text().then(checked).shaped(shape)
 }
 
 /// By default three intervals, and never less than one and a half: a single run that is late or

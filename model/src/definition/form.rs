@@ -12,6 +12,7 @@ use bytesize::ByteSize;
 use url::Url;
 
 use super::section::{did_you_mean, list, nearest};
+use super::shape::Shape;
 use super::tree::Value;
 use crate::schedule::duration;
 use crate::secret::SecretRef;
@@ -47,72 +48,115 @@ impl Refusal {
     }
 }
 
-/// Text without control characters, at most 200 bytes; may be empty.
-pub(super) fn text(value: &Value) -> Result<String, Refusal> {
-    let Value::Text(text) = value else { return Err(Refusal::expected("text", value)) };
-    if text.chars().any(char::is_control) {
-        Err(Refusal::new("holds a control character"))
-    } else if text.len() > 200 {
-        Err(Refusal::new("is longer than 200 bytes"))
-    } else {
-        Ok(text.clone())
+/// How a value is read, and what it looks like.
+pub(super) struct Form<T> {
+    shape: Shape,
+    read: Box<dyn Fn(&Value) -> Result<T, Refusal>>,
+}
+
+impl<T: 'static> Form<T> {
+    /// `shape` says no more than what `read` insists on.
+    pub(super) fn new(shape: Shape, read: impl Fn(&Value) -> Result<T, Refusal> + 'static) -> Self {
+        Self { shape, read: Box::new(read) }
     }
+
+    /// # Errors
+    /// The value is not of this form.
+    pub(super) fn read(&self, value: &Value) -> Result<T, Refusal> {
+        (self.read)(value)
+    }
+
+    pub(super) fn into_shape(self) -> Shape {
+        self.shape
+    }
+
+    /// A form that insists on more than this one, in a way that no schema says.
+    pub(super) fn then<U: 'static>(
+        self,
+        narrow: impl Fn(T) -> Result<U, Refusal> + 'static,
+    ) -> Form<U> {
+        let read = self.read;
+        Form::new(self.shape, move |value| narrow(read(value)?))
+    }
+
+    /// The same values under another shape.
+    pub(super) fn shaped(self, shape: Shape) -> Self {
+        Self { shape, ..self }
+    }
+}
+
+/// Text without control characters, at most 200 bytes; may be empty.
+pub(super) fn text() -> Form<String> {
+    Form::new(Shape::text(), |value| {
+        let Value::Text(text) = value else { return Err(Refusal::expected("text", value)) };
+        if text.chars().any(char::is_control) {
+            Err(Refusal::new("holds a control character"))
+        } else if text.len() > 200 {
+            Err(Refusal::new("is longer than 200 bytes"))
+        } else {
+            Ok(text.clone())
+        }
+    })
 }
 
 /// Text that is not empty.
-pub(super) fn name(value: &Value) -> Result<String, Refusal> {
-    let name = text(value)?;
-    if name.is_empty() { Err(Refusal::new("is empty")) } else { Ok(name) }
+pub(super) fn name() -> Form<String> {
+    let not_empty =
+        |name: String| if name.is_empty() { Err(Refusal::new("is empty")) } else { Ok(name) };
+    text().then(not_empty).shaped(Shape::pattern("text", "."))
 }
 
 /// Text that a type of its own checks; `expected` is for values of another type.
-pub(super) fn parsed<T>(expected: &str) -> impl FnOnce(&Value) -> Result<T, Refusal>
+pub(super) fn parsed<T>(shape: Shape, expected: &'static str) -> Form<T>
 where
-    T: FromStr<Err: fmt::Display>,
+    T: FromStr<Err: fmt::Display> + 'static,
 {
-    move |value| match value {
+    Form::new(shape, move |value| match value {
         Value::Text(text) => text.parse().map_err(|error: T::Err| Refusal::new(error.to_string())),
         other => Err(Refusal::expected(expected, other)),
-    }
+    })
 }
 
 /// Text that becomes part of an address: letters, digits, `-` and `_`.
-pub(super) fn word(value: &Value) -> Result<String, Refusal> {
-    let text = text(value)?;
-    if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
-        Ok(text)
-    } else {
-        Err(Refusal::new("has to be made of letters, digits, `-` and `_`, at least one"))
-    }
+pub(super) fn word() -> Form<String> {
+    let word = |text: String| {
+        if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
+            Ok(text)
+        } else {
+            Err(Refusal::new("has to be made of letters, digits, `-` and `_`, at least one"))
+        }
+    };
+    text().then(word).shaped(Shape::pattern("letters, digits, `-`, `_`", "^[A-Za-z0-9_-]+$"))
 }
 
 /// A reference to a secret.
-pub(super) fn secret(value: &Value) -> Result<SecretRef, Refusal> {
-    let hint = "put the secret into a variable or a file of the worker, and write \
-                \"env:NAME\" or \"file:/path\" here";
-    let refused = match value {
-        Value::Text(text) => {
-            text.parse().map_err(|error| Refusal::new(format!("is refused: {error}")))
-        }
-        other => Err(Refusal::expected("text such as \"env:NAME\"", other)),
-    };
-    refused.map_err(|refusal: Refusal| refusal.hint(hint))
+pub(super) fn secret() -> Form<SecretRef> {
+    Form::new(Shape::Secret, |value| {
+        let hint = "put the secret into a variable or a file of the worker, and write \
+                    \"env:NAME\" or \"file:/path\" here";
+        let refused = match value {
+            Value::Text(text) => {
+                text.parse().map_err(|error| Refusal::new(format!("is refused: {error}")))
+            }
+            other => Err(Refusal::expected("text such as \"env:NAME\"", other)),
+        };
+        refused.map_err(|refusal: Refusal| refusal.hint(hint))
+    })
 }
 
 /// A duration between two bounds.
-pub(super) fn duration(
-    bounds: RangeInclusive<Duration>,
-) -> impl FnOnce(&Value) -> Result<Duration, Refusal> {
-    move |value| {
+pub(super) fn duration(bounds: RangeInclusive<Duration>) -> Form<Duration> {
+    Form::new(Shape::Duration(bounds.clone()), move |value| {
         let duration = any_duration(value)?;
         if bounds.contains(&duration) {
             return Ok(duration);
         }
         let (from, to) = (duration::text(*bounds.start()), duration::text(*bounds.end()));
         Err(Refusal::new(format!("has to be between {from} and {to}")))
-    }
+    })
 }
 
+/// A duration of any length.
 pub(super) fn any_duration(value: &Value) -> Result<Duration, Refusal> {
     match value {
         Value::Text(text) => duration::parse(text)
@@ -122,8 +166,8 @@ pub(super) fn any_duration(value: &Value) -> Result<Duration, Refusal> {
 }
 
 /// A whole number between two bounds.
-pub(super) fn count(bounds: RangeInclusive<u32>) -> impl FnOnce(&Value) -> Result<u32, Refusal> {
-    move |value| {
+pub(super) fn count(bounds: RangeInclusive<u32>) -> Form<u32> {
+    Form::new(Shape::Count(bounds.clone()), move |value| {
         let Value::Integer(integer) = value else {
             return Err(Refusal::expected("a whole number", value));
         };
@@ -131,29 +175,29 @@ pub(super) fn count(bounds: RangeInclusive<u32>) -> impl FnOnce(&Value) -> Resul
         count.filter(|count| bounds.contains(count)).ok_or_else(|| {
             Refusal::new(format!("has to be between {} and {}", bounds.start(), bounds.end()))
         })
-    }
+    })
 }
 
 /// A share, 0 to 1.
-pub(super) fn fraction(value: &Value) -> Result<f64, Refusal> {
-    let fraction = match value {
-        Value::Float(float) => *float,
-        // `0` and `1` are fractions as well.
-        Value::Integer(integer) => integer.and_then(|i| i32::try_from(i).ok()).map(f64::from),
-        other => return Err(Refusal::expected("a number between 0 and 1", other)),
-    };
-    fraction
-        .filter(|fraction| (0.0..=1.0).contains(fraction))
-        // `-0.0` is 0, and would be written as another text.
-        .map(f64::abs)
-        .ok_or_else(|| Refusal::new("has to be between 0 and 1"))
+pub(super) fn fraction() -> Form<f64> {
+    Form::new(Shape::Fraction, |value| {
+        let fraction = match value {
+            Value::Float(float) => *float,
+            // `0` and `1` are fractions as well.
+            Value::Integer(integer) => integer.and_then(|i| i32::try_from(i).ok()).map(f64::from),
+            other => return Err(Refusal::expected("a number between 0 and 1", other)),
+        };
+        fraction
+            .filter(|fraction| (0.0..=1.0).contains(fraction))
+            // `-0.0` is 0, and would be written as another text.
+            .map(f64::abs)
+            .ok_or_else(|| Refusal::new("has to be between 0 and 1"))
+    })
 }
 
 /// A number of bytes between two bounds, as text with a unit.
-pub(super) fn size(
-    bounds: RangeInclusive<ByteSize>,
-) -> impl FnOnce(&Value) -> Result<u64, Refusal> {
-    move |value| {
+pub(super) fn size(bounds: RangeInclusive<ByteSize>) -> Form<u64> {
+    Form::new(Shape::Size(bounds.clone()), move |value| {
         let hint = "use text such as '4 MiB'";
         let Value::Text(text) = value else {
             return Err(Refusal::expected("a size", value).hint(hint));
@@ -165,11 +209,15 @@ pub(super) fn size(
         let (from, to) = (bounds.start().as_u64(), bounds.end().as_u64());
         let (from, to) = (super::text::size(from), super::text::size(to));
         Err(Refusal::new(format!("has to be between {from} and {to}")))
-    }
+    })
 }
 
 /// An address without anything that may be a secret.
-pub(super) fn address(value: &Value) -> Result<Url, Refusal> {
+pub(super) fn address() -> Form<Url> {
+    Form::new(Shape::Address, any_address)
+}
+
+fn any_address(value: &Value) -> Result<Url, Refusal> {
     let Value::Text(text) = value else {
         return Err(Refusal::expected("text such as \"https://host/path\"", value));
     };
@@ -192,11 +240,10 @@ pub(super) fn address(value: &Value) -> Result<Url, Refusal> {
 }
 
 /// One of some words.
-pub(super) fn one_of<T: Copy>(
-    words: &[(&'static str, T)],
-) -> impl Fn(&Value) -> Result<T, Refusal> {
-    move |value| {
-        let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
+pub(super) fn one_of<T: Copy + 'static>(words: &[(&'static str, T)]) -> Form<T> {
+    let words = words.to_vec();
+    let names: Vec<&'static str> = words.iter().map(|(name, _)| *name).collect();
+    Form::new(Shape::OneOf(names.clone()), move |value| {
         let expected = list(&names, "or");
         let Value::Text(text) = value else { return Err(Refusal::expected(&expected, value)) };
         match words.iter().find(|(name, _)| name == text) {
@@ -206,23 +253,22 @@ pub(super) fn one_of<T: Copy>(
                 hint: nearest(text, &names).map(did_you_mean),
             }),
         }
-    }
+    })
 }
 
 /// An array of values of one form, each at most once.
-pub(super) fn set<T: Ord>(
-    item: impl Fn(&Value) -> Result<T, Refusal>,
-) -> impl FnOnce(&Value) -> Result<BTreeSet<T>, Refusal> {
-    move |value| match value {
+pub(super) fn set<T: Ord + 'static>(item: Form<T>) -> Form<BTreeSet<T>> {
+    let Form { shape, read } = item;
+    Form::new(Shape::Set(Box::new(shape)), move |value| match value {
         Value::Array(items) => {
             let mut set = BTreeSet::new();
             for node in items {
-                if !set.insert(item(&node.value)?) {
+                if !set.insert(read(&node.value)?) {
                     return Err(Refusal::new("names something twice"));
                 }
             }
             Ok(set)
         }
         other => Err(Refusal::expected("an array", other)),
-    }
+    })
 }

@@ -12,7 +12,9 @@ mod parse;
 mod policy;
 mod problem;
 mod record;
+mod schema;
 mod section;
+mod shape;
 mod source;
 mod territory;
 #[cfg(test)]
@@ -31,6 +33,7 @@ pub use self::parse::{SourceText, parse};
 pub use self::policy::{Deletions, HoldDeletions, InvalidRecords, Policy};
 pub use self::problem::{Problem, Problems};
 pub use self::record::{IdScope, PathError, RecordMapping, SourcePath};
+pub use self::schema::schema;
 pub use self::source::{MailchimpDefinition, MemberStatus, SourceDefinition};
 use crate::ids::ConnectionId;
 use crate::schedule::Schedule;

@@ -139,7 +139,7 @@ fn defaults_of(node: Node, reports: &Reports) -> Table {
 
 fn connection(at: &Position, table: Table, defaults: &Table) -> (Draft, Vec<Problem>) {
     let merged = table.over(defaults);
-    let id = merged.get("id").map(|entry| (entry, draft::id(&entry.node.value)));
+    let id = merged.get("id").map(|entry| (entry, draft::id().read(&entry.node.value)));
     let name = id.as_ref().and_then(|(_, id)| id.as_ref().ok()).map(ToString::to_string);
     let reports = Reports::of_connection(name);
     let id = match id {

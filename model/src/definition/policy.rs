@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::form::{self, Refusal};
+use super::form::{self, Form};
 use super::section::{Reported, Section};
-use super::tree::Value;
 use crate::schedule::Interval;
 use crate::schedule::duration::serde_text;
 
@@ -159,7 +158,7 @@ pub(super) fn read(mut section: Section<'_>) -> Result<Policy, Reported> {
         InvalidRecords::Quarantine,
         form::one_of(&[("quarantine", InvalidRecords::Quarantine), ("fail", InvalidRecords::Fail)]),
     );
-    let required = section.or("required", BTreeSet::new(), required);
+    let required = section.or("required", BTreeSet::new(), required());
     let full_read = section.or(
         "full_read",
         Policy::DEFAULT_FULL_READ,
@@ -173,7 +172,7 @@ pub(super) fn read(mut section: Section<'_>) -> Result<Policy, Reported> {
     let retry_rejected =
         section.or("retry_rejected", Policy::DEFAULT_RETRY_REJECTED, form::count(1..=100_000));
     let fail_rejected_over =
-        section.or("fail_rejected_over", Policy::DEFAULT_FAIL_REJECTED_OVER, form::fraction);
+        section.or("fail_rejected_over", Policy::DEFAULT_FAIL_REJECTED_OVER, form::fraction());
     let keep_raw = section.or(
         "keep_raw",
         Policy::DEFAULT_KEEP_RAW,
@@ -202,16 +201,17 @@ fn hold_deletions(section: &mut Section<'_>) -> Result<HoldDeletions, Reported> 
     let Some(mut section) = section.optional_section("hold_deletions")? else {
         return Ok(default);
     };
-    let over = section.or("over", default.over, form::count(0..=u32::MAX));
+    let over = section.or("over", default.over, form::count(0..=1_000_000_000));
     let and_over_fraction =
-        section.or("and_over_fraction", default.and_over_fraction, form::fraction);
+        section.or("and_over_fraction", default.and_over_fraction, form::fraction());
     section.finish();
     Ok(HoldDeletions { over: over?, and_over_fraction: and_over_fraction? })
 }
 
 /// `id` is left out: it is required anyway.
-fn required(value: &Value) -> Result<BTreeSet<String>, Refusal> {
-    let mut fields = form::set(form::name)(value)?;
-    fields.remove("id");
-    Ok(fields)
+fn required() -> Form<BTreeSet<String>> {
+    form::set(form::name()).then(|mut fields: BTreeSet<String>| {
+        fields.remove("id");
+        Ok(fields)
+    })
 }

@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::form::{self, Refusal};
+use super::form::{self, Form};
 use super::section::{Reported, Section};
+use super::shape::Shape;
 use super::tree::{Table, Value};
 use crate::ids::ConnectionId;
 
@@ -36,9 +37,11 @@ impl SourcePath {
         self.0.split('.')
     }
 
-    pub(super) fn form(value: &Value) -> Result<Self, Refusal> {
-        form::text(value)?;
-        form::parsed("a path, text such as \"merge_fields.FNAME\"")(value)
+    pub(super) fn form() -> Form<Self> {
+        let shape = Shape::pattern("path", r"^[^.]+(\.[^.]+)*$");
+        let text = form::text();
+        let path = form::parsed(shape.clone(), "a path, text such as \"merge_fields.FNAME\"");
+        Form::new(shape, move |value| text.read(value).and_then(|_| path.read(value)))
     }
 
     /// The value there, or `None` if a key is absent or what holds it is no object.
@@ -148,13 +151,14 @@ pub(super) fn read(
     connection: Option<&ConnectionId>,
     scope: Result<IdScope, Reported>,
 ) -> Result<RecordMapping, Reported> {
-    let id = section.required("id", "write id = \"contact_id\"", SourcePath::form);
-    let id_prefix = section.optional(ID_PREFIX, form::text);
+    let id = section.required("id", "write id = \"contact_id\"", SourcePath::form());
+    let id_prefix = section.optional(ID_PREFIX, form::text());
     let mut fields = Vec::new();
     let mut complete = Ok(());
-    for entry in section.rest() {
+    let (field_name, path) = (form::name(), SourcePath::form());
+    for entry in section.others(SourcePath::form().into_shape()) {
         let name = Value::Text(entry.key.clone());
-        match form::name(&name).and_then(|name| Ok((name, SourcePath::form(&entry.node.value)?))) {
+        match field_name.read(&name).and_then(|name| Ok((name, path.read(&entry.node.value)?))) {
             Ok(field) => fields.push(field),
             Err(refusal) => complete = Err(section.refuse(entry, refusal)),
         }

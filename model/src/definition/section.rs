@@ -3,8 +3,9 @@
 
 use std::cell::RefCell;
 
-use super::form::Refusal;
+use super::form::{Form, Refusal};
 use super::problem::Problem;
+use super::shape::Shape;
 use super::tree::{Entry, Position, Table, Value};
 
 /// The problem is in the list already; whoever holds this has nothing to say about it.
@@ -16,11 +17,42 @@ pub(super) struct Reported;
 pub(super) struct Reports {
     problems: RefCell<Vec<Problem>>,
     connection: Option<String>,
+    /// What was asked for, if somebody wants to know.
+    keys: Option<RefCell<Vec<Key>>>,
 }
+
+/// A key that was asked for: what a definition may hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    /// From the connection on, with dots: `source.list_id`.
+    pub(super) path: String,
+    pub(super) shape: Shape,
+    /// Nothing holds if it is missing.
+    pub(super) required: bool,
+}
+
+/// Stands for any other key in a [`Key`]'s path.
+pub(super) const ANY_KEY: &str = "*";
 
 impl Reports {
     pub(super) fn of_connection(connection: Option<String>) -> Self {
-        Self { problems: RefCell::default(), connection }
+        Self { connection, ..Self::default() }
+    }
+
+    /// Reports that also note which keys are asked for.
+    pub(super) fn of_keys() -> Self {
+        Self { keys: Some(RefCell::default()), ..Self::default() }
+    }
+
+    fn asked(&self, path: String, shape: Shape, required: bool) {
+        if let Some(keys) = &self.keys {
+            keys.borrow_mut().push(Key { path, shape, required });
+        }
+    }
+
+    /// The keys that were asked for.
+    pub(super) fn into_keys(self) -> Vec<Key> {
+        self.keys.map(RefCell::into_inner).unwrap_or_default()
     }
 
     /// A problem of one value. In `[defaults]` it belongs to no connection in particular.
@@ -98,37 +130,49 @@ impl<'t> Section<'t> {
     }
 
     /// The value of `key`, `None` if it is missing.
-    pub(super) fn optional<T>(
+    pub(super) fn optional<T: 'static>(
         &mut self,
         key: &'static str,
-        form: impl FnOnce(&Value) -> Result<T, Refusal>,
+        form: Form<T>,
     ) -> Result<Option<T>, Reported> {
-        match self.entry(key) {
+        self.value(key, form, false)
+    }
+
+    fn value<T: 'static>(
+        &mut self,
+        key: &'static str,
+        form: Form<T>,
+        required: bool,
+    ) -> Result<Option<T>, Reported> {
+        let value = match self.entry(key) {
             None => Ok(None),
-            Some(entry) => {
-                form(&entry.node.value).map(Some).map_err(|refusal| self.refuse(entry, refusal))
-            }
-        }
+            Some(entry) => form
+                .read(&entry.node.value)
+                .map(Some)
+                .map_err(|refusal| self.refuse(entry, refusal)),
+        };
+        self.reports.asked(self.path(key), form.into_shape(), required);
+        value
     }
 
     /// The value of `key`, or what holds if it is missing.
-    pub(super) fn or<T>(
+    pub(super) fn or<T: 'static>(
         &mut self,
         key: &'static str,
         default: T,
-        form: impl FnOnce(&Value) -> Result<T, Refusal>,
+        form: Form<T>,
     ) -> Result<T, Reported> {
         Ok(self.optional(key, form)?.unwrap_or(default))
     }
 
     /// The value of `key`; `hint` tells what to write if it is missing.
-    pub(super) fn required<T>(
+    pub(super) fn required<T: 'static>(
         &mut self,
         key: &'static str,
         hint: &str,
-        form: impl FnOnce(&Value) -> Result<T, Refusal>,
+        form: Form<T>,
     ) -> Result<T, Reported> {
-        match self.optional(key, form)? {
+        match self.value(key, form, true)? {
             Some(value) => Ok(value),
             None => Err(self.missing(key, hint)),
         }
@@ -148,8 +192,13 @@ impl<'t> Section<'t> {
         self.reports.between(Problem::new(self.at(key), path, message).hint(hint))
     }
 
-    /// What was not asked for, where any key is allowed.
-    pub(super) fn rest(&mut self) -> Vec<&'t Entry> {
+    /// What was not asked for, where any key is allowed; `shape` is that of its values.
+    pub(super) fn others(&mut self, shape: Shape) -> Vec<&'t Entry> {
+        self.reports.asked(self.path(ANY_KEY), shape, false);
+        self.rest()
+    }
+
+    fn rest(&mut self) -> Vec<&'t Entry> {
         let asked = std::mem::take(&mut self.asked);
         let entries = self.table.into_iter().flat_map(Table::iter);
         entries.filter(|entry| !asked.contains(&entry.key.as_str())).collect()

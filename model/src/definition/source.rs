@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::form::{self, MAX_SETTLE, REQUEST_TIMEOUTS, Refusal};
+use super::form::{self, Form, MAX_SETTLE, REQUEST_TIMEOUTS, Refusal};
 use super::section::{Reported, Section};
 use super::tree::Value;
 use crate::schedule::duration::serde_text;
@@ -152,15 +152,18 @@ pub(super) fn read(mut section: Section<'_>) -> Result<SourceDefinition, Reporte
 
 fn mailchimp(mut section: Section<'_>) -> Result<MailchimpDefinition, Reported> {
     use MailchimpDefinition as M;
-    let api_key =
-        section.required("api_key", "write api_key = \"env:NAME\" or \"file:/path\"", form::secret);
+    let api_key = section.required(
+        "api_key",
+        "write api_key = \"env:NAME\" or \"file:/path\"",
+        form::secret(),
+    );
     let list_id = section.required(
         "list_id",
         "the id of the list, as the settings of the audience show it",
-        form::word,
+        form::word(),
     );
-    let statuses = section.optional("statuses", statuses);
-    let base_url = section.optional("base_url", form::address);
+    let statuses = section.optional("statuses", statuses());
+    let base_url = section.optional("base_url", form::address());
     let settle =
         section.or("settle", M::DEFAULT_SETTLE, form::duration(Duration::ZERO..=MAX_SETTLE));
     let page_size = section.or("page_size", M::MAX_PAGE_SIZE, form::count(1..=M::MAX_PAGE_SIZE));
@@ -184,16 +187,20 @@ fn mailchimp(mut section: Section<'_>) -> Result<MailchimpDefinition, Reported> 
     })
 }
 
-fn statuses(value: &Value) -> Result<BTreeSet<MemberStatus>, Refusal> {
+fn statuses() -> Form<BTreeSet<MemberStatus>> {
     let words = MemberStatus::ALL.map(|status| (status.as_str(), status));
-    let statuses = form::set(|value| match value {
+    let status = form::one_of(&words);
+    let shape = form::one_of(&words).into_shape();
+    let visible = Form::new(shape, move |value| match value {
         Value::Text(text) if text == "archived" => Err(Refusal::new("names `archived`")
             .hint("archived members are not in the listing: they count as deleted")),
-        other => form::one_of(&words)(other),
-    })(value)?;
-    if statuses.is_empty() {
-        return Err(Refusal::new("is empty, so nothing would be sent")
-            .hint("without it, members of every status are sent"));
-    }
-    Ok(statuses)
+        other => status.read(other),
+    });
+    form::set(visible).then(|statuses| {
+        if statuses.is_empty() {
+            return Err(Refusal::new("is empty, so nothing would be sent")
+                .hint("without it, members of every status are sent"));
+        }
+        Ok(statuses)
+    })
 }

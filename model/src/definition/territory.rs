@@ -48,14 +48,18 @@ impl Territory {
             return None;
         }
         let value = |path: &[&str]| table.find(path).map(|node| &node.value);
-        let scope = value(&["id_scope"]).map(draft::id_scope).transpose().ok()?.unwrap_or_default();
+        let scope = value(&["id_scope"])
+            .map(|value| draft::id_scope().read(value))
+            .transpose()
+            .ok()?
+            .unwrap_or_default();
         let id_prefix = match table.find(&["record", ID_PREFIX]) {
             Some(node) => Node::text(node)?.to_owned(),
             None => RecordMapping::default_id_prefix(id, scope),
         };
         Some(Self {
-            address: address(&form::address(value(&["destination", "url"])?).ok()?),
-            credential: form::secret(value(&["destination", "api_key"])?).ok()?,
+            address: address(&form::address().read(value(&["destination", "url"])?).ok()?),
+            credential: form::secret().read(value(&["destination", "api_key"])?).ok()?,
             id_prefix,
         })
     }

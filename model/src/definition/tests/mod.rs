@@ -5,6 +5,7 @@ mod hashes;
 mod merging;
 mod problems;
 mod reading;
+mod reference;
 mod round_trip;
 
 use super::{Definition, Problems, SourceText, parse};
