@@ -141,7 +141,7 @@ impl Selection {
         listed: &[ConnectionId],
     ) -> Result<Vec<ConnectionId>, Error> {
         let store = session.store().await?;
-        let mut ids = definitions::ids(store).await?;
+        let mut ids = definitions::connections(store).await?;
         ids.retain(|id| {
             listed.binary_search(id).is_err()
                 && (self.account.is_empty() || self.account.contains(&id.account()))

@@ -303,7 +303,9 @@ deletions = "{}"
     }
 
     pub(crate) fn first_name(&self, member: usize) -> String {
-        self.of_member(member, |one| one.merge_field("FNAME").as_str().unwrap_or_default().to_owned())
+        self.of_member(member, |one| {
+            one.merge_field("FNAME").as_str().unwrap_or_default().to_owned()
+        })
     }
 
     fn of_member(&self, member: usize, read: impl Fn(&MemberView<'_>) -> String) -> String {

@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use tidemark_engine::{
     definitions::{StoredDefinition, put},
     port::{
-        Batch, BatchOutcome, Capabilities, Connectors, Destination, DestinationCheck, Host, Mirror,
-        PageWriter, ReadRequest, Reading, Source, SourceCheck,
+        Batch, BatchOutcome, Capabilities, Connectors, Destination, DestinationCheck, FoundRow,
+        Host, Mirror, PageWriter, ReadBack, ReadRequest, Reading, Source, SourceCheck,
     },
     store::Store,
 };
@@ -73,6 +73,10 @@ impl Source for Script {
             _ => Err(Failure::new(FailureKind::Invalid, Side::Source, "the end of the script")),
         }
     }
+
+    async fn find(&self, _: &str) -> Result<Option<FoundRow>, Failure> {
+        unreachable!("nothing is looked up")
+    }
 }
 
 #[async_trait]
@@ -80,6 +84,7 @@ impl Destination for Script {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             deletes: true,
+            reads_back: false,
             batch_records: 1,
             removal_batch_records: 1,
             batch_bytes: 1,
@@ -95,6 +100,10 @@ impl Destination for Script {
 
     async fn apply(&self, _: &Batch) -> Result<BatchOutcome, Failure> {
         unreachable!("nothing is sent")
+    }
+
+    async fn read_back(&self, _: &str) -> Result<ReadBack, Failure> {
+        unreachable!("nothing is read back")
     }
 }
 

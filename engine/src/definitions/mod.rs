@@ -90,7 +90,7 @@ pub async fn put(connection: &Folder, version: StoredDefinition) -> Result<Store
 ///
 /// # Errors
 /// The store's.
-pub async fn ids(store: &Store) -> Result<Vec<ConnectionId>, StoreError> {
+pub async fn connections(store: &Store) -> Result<Vec<ConnectionId>, StoreError> {
     let root = store.root();
     let accounts = root.list("connections").await?;
     let connections: Vec<Vec<ConnectionId>> = stream::iter(accounts)
@@ -120,7 +120,7 @@ pub async fn ids(store: &Store) -> Result<Vec<ConnectionId>, StoreError> {
 /// # Errors
 /// As [`newest`]: one that cannot be read is not left out.
 pub async fn all(store: &Store) -> Result<Vec<(ConnectionId, StoredDefinition)>, StoreError> {
-    let ids = ids(store).await?;
+    let ids = connections(store).await?;
     newest_of(store, ids).await
 }
 
