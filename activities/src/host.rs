@@ -99,23 +99,28 @@ impl Host for ActivityHost {
     }
 
     async fn is_open(&self, owner: &Owner) -> bool {
-        let mut request = DescribeWorkflowExecutionRequest {
-            namespace: owner.namespace.clone(),
-            execution: Some(WorkflowExecution {
-                workflow_id: owner.workflow_id.clone(),
-                run_id: owner.run_id.clone(),
-            }),
+        is_open(&self.connection, owner).await
+    }
+}
+
+/// Whether a workflow run may still be at work. No answer means yes.
+pub async fn is_open(connection: &Connection, owner: &Owner) -> bool {
+    let mut request = DescribeWorkflowExecutionRequest {
+        namespace: owner.namespace.clone(),
+        execution: Some(WorkflowExecution {
+            workflow_id: owner.workflow_id.clone(),
+            run_id: owner.run_id.clone(),
+        }),
+    }
+    .into_request();
+    request.set_timeout(IS_OPEN_TIMEOUT);
+    match connection.workflow_service().describe_workflow_execution(request).await {
+        Ok(described) => {
+            let info = described.into_inner().workflow_execution_info;
+            info.is_none_or(|info| info.status() == WorkflowExecutionStatus::Running)
         }
-        .into_request();
-        request.set_timeout(IS_OPEN_TIMEOUT);
-        match self.connection.workflow_service().describe_workflow_execution(request).await {
-            Ok(described) => {
-                let info = described.into_inner().workflow_execution_info;
-                info.is_none_or(|info| info.status() == WorkflowExecutionStatus::Running)
-            }
-            // Long over, and its history is gone.
-            Err(status) => status.code() != Code::NotFound,
-        }
+        // Long over, and its history is gone.
+        Err(status) => status.code() != Code::NotFound,
     }
 }
 

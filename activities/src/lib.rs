@@ -16,5 +16,6 @@ pub mod setup;
 mod sync;
 
 pub use heartbeat::HeartbeatTimes;
+pub use host::is_open;
 pub use publish::{Publisher, standing};
 pub use sync::{COMPARISONS_AT_ONCE, SyncActivities};

@@ -4,8 +4,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    apply, cancel, check, completions, get, inspect, list, new, pause, remove, resume, runs, setup,
-    start, watch, worker,
+    apply, cancel, check, completions, exceptions, explain, get, inspect, list, new, pause,
+    preview, remove, resume, runs, setup, start, watch, worker,
 };
 use crate::exit::Exit;
 
@@ -78,6 +78,9 @@ pub(crate) enum Command {
     Pause(pause::Args),
     Resume(resume::Args),
     Runs(runs::Args),
+    Exceptions(exceptions::Args),
+    Explain(explain::Args),
+    Preview(preview::Args),
     Setup(setup::Args),
     Worker(worker::Args),
     #[cfg(feature = "demo")]
@@ -91,6 +94,7 @@ pub(crate) enum Command {
 const GROUPS: &[(&str, &[&str])] = &[
     ("Definitions", &["new", "check", "apply", "get", "remove"]),
     ("Running", &["list", "inspect", "start", "watch", "cancel", "pause", "resume", "runs"]),
+    ("Looking closer", &["preview", "exceptions", "explain"]),
     ("Platform", &["setup", "worker", "demo", "simulator", "completions"]),
 ];
 

@@ -16,13 +16,14 @@ use tidemark_activities::setup::SetupError;
 use tidemark_engine::definitions::ClaimError;
 use tidemark_engine::store::StoreError;
 use tidemark_model::definition::Problems;
+use tidemark_model::entry::RunNumber;
 use tidemark_model::failure::Failure;
 use tidemark_model::ids::ConnectionId;
 use tidemark_worker::ConfigError;
 
 use crate::exit::Exit;
 use crate::run::who_must_act;
-use crate::ui::text::number_of;
+use crate::ui::text::{joined, number_of};
 use crate::ui::time::instant;
 
 /// Why a verb did not do what was asked.
@@ -41,6 +42,8 @@ pub(crate) enum Error {
     Definitions { problems: Problems },
     #[error("{} cannot be read", path.display())]
     File { path: PathBuf, source: io::Error },
+    #[error("{} cannot be written", path.display())]
+    FileNotWritten { path: PathBuf, source: io::Error },
     #[error("{} holds no file that ends in .toml", path.display())]
     EmptyFolder { path: PathBuf },
 
@@ -55,6 +58,12 @@ pub(crate) enum Error {
     NoRun { id: ConnectionId, run: String },
     #[error("no run of {id} is under way")]
     NothingRuns { id: ConnectionId },
+    #[error("{}", no_exception(id, keys))]
+    NoException { id: ConnectionId, keys: Vec<String> },
+    #[error(
+        "neither the source of {id} nor its snapshot knows {name}, and it is not in {looked_through}"
+    )]
+    NoRow { id: ConnectionId, name: String, looked_through: String },
 
     // The store.
     #[error("no store is named")]
@@ -97,6 +106,10 @@ pub(crate) enum Error {
     Refused { id: ConnectionId, failure: Box<Failure> },
     #[error("somebody else applied version {version} of {id} in the meantime")]
     Overtaken { id: ConnectionId, version: u32 },
+    #[error("the hold of {id} changed{}; nothing was decided", in_run(*run))]
+    HoldChanged { id: ConnectionId, run: Option<RunNumber> },
+    #[error("the records of {id} are not all removed, and it was not removed either: {what}")]
+    RecordsLeft { id: ConnectionId, what: String },
     #[error("{failed_count} of {} failed", number_of(*count, "connection"))]
     SomeFailed { failed_count: usize, count: usize },
     #[error("{} would not work", out_of(*failed_count, *count))]
@@ -147,6 +160,8 @@ impl Error {
             | Self::NoMatch { .. }
             | Self::NoRun { .. }
             | Self::NothingRuns { .. }
+            | Self::NoException { .. }
+            | Self::NoRow { .. }
             | Self::Schedule(ScheduleError::NotFound { .. }) => Exit::NotFound,
             Self::Store(
                 StoreError::Open { .. } | StoreError::Folder { .. } | StoreError::Access { .. },
@@ -166,6 +181,9 @@ impl Error {
             Self::Demo(_) | Self::Listen { .. } => Exit::Failed,
             Self::Declined
             | Self::File { .. }
+            | Self::FileNotWritten { .. }
+            | Self::HoldChanged { .. }
+            | Self::RecordsLeft { .. }
             | Self::Store(_)
             | Self::Claim(_)
             | Self::Schedule(_)
@@ -215,6 +233,31 @@ impl Error {
             Self::NoRun { id, .. } => format!("`tidemark runs {id}` shows its runs"),
             Self::NothingRuns { id } => {
                 format!("`tidemark start {id}` starts one, `tidemark runs {id}` shows earlier ones")
+            }
+            Self::NoException { id, keys } => {
+                let mut hints =
+                    vec![format!("`tidemark exceptions {id} list` shows those that there are")];
+                if let Some(key) = keys.first() {
+                    hints.push(format!("`tidemark explain {id} {key}` says how its record stands"));
+                }
+                return hints;
+            }
+            Self::NoRow { .. } => "a contact whose address changed or who was deleted for ever is \
+                                   known by its key or by the id of its record only"
+                .to_owned(),
+            Self::HoldChanged { id, .. } => {
+                format!("look again: tidemark exceptions {id} list --kind held")
+            }
+            Self::RecordsLeft { id, .. } => {
+                return vec![
+                    format!(
+                        "{id} stays paused; once what is in the way is mended, say again: tidemark \
+                         remove {id} --records delete"
+                    ),
+                    format!(
+                        "any other run of {id} goes on removing records first: the decision stands"
+                    ),
+                ];
             }
             Self::NoStore => {
                 "set TIDEMARK_STORE or say --store: file:///folder, or s3://bucket/prefix for more \
@@ -274,6 +317,7 @@ impl Error {
             Self::Declined
             | Self::Definitions { .. }
             | Self::File { .. }
+            | Self::FileNotWritten { .. }
             | Self::Schedule(_)
             | Self::Setup(_)
             | Self::Temporal { .. }
@@ -288,6 +332,19 @@ impl Error {
         };
         vec![hint]
     }
+}
+
+/// Which exceptions there are not: those of keys, or any that would have been meant.
+fn no_exception(id: &ConnectionId, keys: &[String]) -> String {
+    if keys.is_empty() {
+        return format!("{id} has no such exceptions");
+    }
+    let they = if keys.len() == 1 { "it was" } else { "they were" };
+    format!("{id} has no exception {}: {they} resolved, or never there", joined(keys, 4))
+}
+
+fn in_run(run: Option<RunNumber>) -> String {
+    run.map(|run| format!(" in run {run}")).unwrap_or_default()
 }
 
 /// `2 of 5 connections`, or `the connection` if there is only one.

@@ -5,15 +5,21 @@
 
 mod cli;
 mod commands;
+mod decisions;
 #[cfg(feature = "demo")]
 mod demo;
+mod engine;
 mod error;
+mod exceptions;
 mod exit;
 mod files;
+mod host;
 mod many;
+mod order;
 mod pauses;
 mod probe;
 mod run;
+mod saved;
 mod secrets;
 mod selection;
 mod session;
@@ -67,6 +73,9 @@ async fn dispatch(cli: Cli, ui: Ui) -> Result<Exit, Error> {
         Command::Pause(args) => args.run(&session).await,
         Command::Resume(args) => args.run(&session).await,
         Command::Runs(args) => args.run(&session).await,
+        Command::Exceptions(args) => args.run(&session).await,
+        Command::Explain(args) => Box::pin(args.run(&session)).await,
+        Command::Preview(args) => Box::pin(args.run(&session)).await,
         Command::Setup(args) => args.run(&session).await,
         Command::Worker(args) => args.run().await,
         #[cfg(feature = "demo")]

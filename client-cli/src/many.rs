@@ -61,6 +61,12 @@ impl Report {
         Self { error: Some(error.to_string()), tone: Tone::Bad, ..Self::done(connection, "failed") }
     }
 
+    /// Says what was done before.
+    pub(crate) fn after(mut self, what: &str) -> Self {
+        self.result = format!("{what}; {}", self.result);
+        self
+    }
+
     /// Names the run that it led to.
     pub(crate) fn run(mut self, run: &RunRef, link: Option<String>) -> Self {
         self.run = Some(ReportedRun {

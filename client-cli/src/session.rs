@@ -18,6 +18,7 @@ use tidemark_model::ids::ConnectionId;
 use tidemark_workflows::names;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use crate::cli::Place;
 use crate::error::Error;
@@ -77,6 +78,16 @@ impl Session {
                 Ok(store)
             })
             .await
+    }
+
+    /// The id that the store got when it was set up.
+    ///
+    /// # Errors
+    /// As [`store`](Self::store).
+    pub(crate) async fn store_id(&self) -> Result<Uuid, Error> {
+        let store = self.store().await?;
+        let (_, client) = settings()?;
+        Ok(definitions::verify(store, &client.namespace).await?.store_id)
     }
 
     /// The namespace that the settings name.
@@ -178,6 +189,11 @@ impl Session {
     pub(crate) fn tell_ending(&self, id: &ConnectionId, run: &RunRef, ending: &Ending) {
         if let Some(error) = ending.error(id, run) {
             self.ui.error(&error);
+        }
+        if let Ending::Committed { receipt } = ending
+            && receipt.exception_count > 0
+        {
+            self.ui.note(&format!("`tidemark exceptions {id} list` shows what is not in step"));
         }
     }
 }

@@ -25,6 +25,9 @@ fn of_every_verb() {
         "pause",
         "resume",
         "runs",
+        "preview",
+        "exceptions",
+        "explain",
         "setup",
         "worker",
         "simulator",
@@ -34,6 +37,10 @@ fn of_every_verb() {
         assert_answer!(format!("help_{verb}"), Place::new().call([verb, "--help"]));
     }
     assert_answer!("help_new_mailchimp", Place::new().call(["new", "mailchimp", "--help"]));
+    for verb in ["list", "show", "approve", "retry", "ignore"] {
+        let answer = Place::new().call(["exceptions", "acme/news", verb, "--help"]);
+        assert_answer!(format!("help_exceptions_{verb}"), answer);
+    }
 }
 
 #[test]

@@ -4,7 +4,11 @@
 
 mod call;
 mod definitions;
+mod exceptions;
+mod explain;
 mod help;
+mod preview;
+mod ran;
 mod reach;
 mod simulated;
 mod stored;

@@ -5,7 +5,7 @@ use crate::call::Place;
 
 #[test]
 fn wrong_calls_end_with_2_and_say_why() {
-    let calls: [(&str, &[&str]); 16] = [
+    let calls: [(&str, &[&str]); 21] = [
         ("no_verb", &[]),
         ("unknown_verb", &["aply"]),
         ("unknown_flag", &["list", "--healt", "new"]),
@@ -21,6 +21,11 @@ fn wrong_calls_end_with_2_and_say_why() {
         ("which_connections", &["start"]),
         ("which_to_remove", &["remove"]),
         ("exit_code_alone", &["apply", "a.toml", "--exit-code"]),
+        ("exceptions_alone", &["exceptions", "acme/a"]),
+        ("exceptions_bad_kind", &["exceptions", "acme/a", "list", "--kind", "odd"]),
+        ("ignore_without_why", &["exceptions", "acme/a", "ignore", "k1"]),
+        ("keys_and_all", &["exceptions", "acme/a", "approve", "k1", "--all"]),
+        ("exactly_and_full", &["start", "acme/a", "--full", "--exactly", "a.json"]),
         ("values_offline", &["check", "a.toml", "--offline", "--values"]),
     ];
     for (name, args) in calls {

@@ -5,6 +5,7 @@
 mod flows;
 mod histories;
 mod kills;
+mod operators;
 mod races;
 
 use tidemark_tests::Stage;

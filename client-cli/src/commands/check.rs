@@ -147,7 +147,7 @@ fn sample(record: SampleRecord, values: bool) -> Sample {
 }
 
 /// The shape of a text without its content: letters are x, digits 9.
-fn masked(text: &str) -> String {
+pub(crate) fn masked(text: &str) -> String {
     let shape: String = text
         .chars()
         .map(|c| match c {

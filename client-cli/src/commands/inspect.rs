@@ -9,10 +9,11 @@ use tidemark_model::entry::Committed;
 use tidemark_model::ids::ConnectionId;
 use tidemark_workflows::health::Health;
 
+use crate::decisions::{self, Told};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::pauses::PauseState;
-use crate::run::{self, Open, Run, receipt_details, who_must_act};
+use crate::run::{self, Open, Run, hold_details, receipt_details, who_must_act};
 use crate::selection;
 use crate::session::Session;
 use crate::ui::details::Details;
@@ -48,6 +49,8 @@ struct Known {
     lag_deadline: Option<Timestamp>,
     newest_commit: Option<Committed>,
     unfinished_count: usize,
+    /// Decisions that wait for the next run.
+    open_decisions: Vec<Told>,
     schedule: ScheduleState,
     running: Vec<Open>,
     runs: Vec<Run>,
@@ -96,6 +99,11 @@ impl Args {
             lag_deadline: description.attributes.lag_deadline,
             newest_commit: log.newest_commit().cloned(),
             unfinished_count: log.unfinished().len(),
+            open_decisions: decisions::open(
+                &folder,
+                log.newest_commit().map(|commit| &commit.manifest),
+            )
+            .await?,
             runs: run::recent(session, &self.id, RUNS).await?,
             links: KnownLinks {
                 schedule: links.schedule(&self.id),
@@ -139,12 +147,18 @@ impl Known {
             [] => "nothing".to_owned(),
             open => open.iter().map(|open| open.sentence(now)).collect::<Vec<_>>().join("\n"),
         };
+        let decided: Vec<String> = self
+            .open_decisions
+            .iter()
+            .map(|told| told.sentence() + "; waits for the next run")
+            .collect();
         details
             .section("state")
             .pair("health", self.health.unwrap_or("unknown"))
             .pair("complete as of", watermark)
             .pair_if("lag deadline", deadline)
             .pair("now", now_doing)
+            .pair_if("decided", (!decided.is_empty()).then(|| decided.join("\n")))
             .pair_if(
                 "unfinished",
                 (self.unfinished_count > 0).then(|| {
@@ -208,6 +222,9 @@ impl Subject for Known {
         details = self.schedule(self.state(details, now), now);
         if let Some(commit) = &self.newest_commit {
             details = receipt_details(details, &commit.receipt, now);
+            if let Some(hold) = &commit.manifest.hold {
+                details = hold_details(details, &self.id, hold);
+            }
         }
         let failure = self.runs.first().and_then(|run| run.ended.as_ref());
         if let Some((ended, failure)) =

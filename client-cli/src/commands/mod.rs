@@ -6,11 +6,14 @@ pub(crate) mod check;
 pub(crate) mod completions;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
+pub(crate) mod exceptions;
+pub(crate) mod explain;
 pub(crate) mod get;
 pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod new;
 pub(crate) mod pause;
+pub(crate) mod preview;
 pub(crate) mod remove;
 pub(crate) mod resume;
 pub(crate) mod runs;

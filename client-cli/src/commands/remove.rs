@@ -1,32 +1,40 @@
 //! `remove`: keep connections in step no longer.
 
-use std::sync::Arc;
+mod records;
 
+use clap::ValueEnum;
 use jiff::Timestamp;
 use tidemark_activities::schedule::{RunRef, ScheduleError};
-use tidemark_connectors::HttpConnectors;
 use tidemark_engine::definitions::{self, Stored, StoredDefinition};
 use tidemark_engine::log::Log;
-use tidemark_engine::run::{Engine, Settings};
 use tidemark_model::ids::ConnectionId;
 
+use crate::decisions::Decider;
+use crate::engine::engine;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::many::{self, Report};
-use crate::secrets::Here;
 use crate::selection::Many;
 use crate::session::{Session, Temporal};
 use crate::ui::output::OutputArgs;
+use crate::ui::progress::Bars;
 use crate::ui::text::{counted, joined, number_of};
 
 /// Keep connections in step no longer
 ///
-/// Their records stay at the destination. The commit log is kept, so that applying the definition
-/// again goes on from there.
+/// Their records stay at the destination, unless --records delete is said. The commit log is kept,
+/// so that applying the definition again goes on from there.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     many: Many,
+
+    /// What becomes of the records at the destination
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
+    records: Records,
+
+    #[command(flatten)]
+    decider: Decider,
 
     /// Erase snapshots, pages and dead letters as well; the next first sync reads and sends
     /// everything
@@ -37,17 +45,39 @@ pub(crate) struct Args {
     output: OutputArgs,
 }
 
+/// What becomes of records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Records {
+    /// They stay
+    #[default]
+    Keep,
+    /// A last run removes them all under the definition's rule for deletions; only when every one
+    /// is gone is the connection removed
+    Delete,
+}
+
 impl Args {
     pub(crate) async fn run(self, session: &Session) -> Result<Exit, Error> {
         let chosen = self.many.find(session, "remove").await?;
+        let deletes = self.records == Records::Delete;
+        let mut who = String::new();
+        if deletes {
+            who = self.decider.name()?;
+            records::check(session, &chosen.ids).await?;
+        }
         let counted = many::each(&chosen.ids, |id| record_count(session, id)).await;
         let known: Vec<u64> =
             counted.iter().filter_map(|(_, count)| count.as_ref().ok().copied()).collect();
         let question = format!(
-            "Remove {}, {}? {} at the destination and are no longer kept in step{}.",
+            "Remove {}, {}? {}{}.",
             number_of(chosen.ids.len(), "connection"),
             joined(&chosen.ids, 4),
-            stay(known.iter().sum()),
+            if deletes {
+                format!("{} removed from the destination first", are(known.iter().sum()))
+            } else {
+                let stay = stay(known.iter().sum());
+                format!("{stay} at the destination and are no longer kept in step")
+            },
             if self.purge { "; snapshots, pages and dead letters are erased" } else { "" },
         );
         if chosen.dry_run {
@@ -55,7 +85,19 @@ impl Args {
         }
         session.announce().await?;
         session.ui().confirm(&question, self.many.yes())?;
-        let results = many::each(&chosen.ids, |id| remove(session, id, self.purge)).await;
+        let bars = Bars::new(session.ui());
+        let results = many::each(&chosen.ids, async |id| {
+            let removed = match self.records {
+                Records::Keep => None,
+                Records::Delete => records::remove(session, id, &who, &bars).await?,
+            };
+            let report = remove(session, id, self.purge).await?;
+            Ok(match removed {
+                Some(removed) => report.after(&removed),
+                None => report,
+            })
+        })
+        .await;
         many::report(session.ui(), self.output.output, results)
     }
 }
@@ -63,6 +105,11 @@ impl Args {
 /// `1,000 records stay`.
 fn stay(count: u64) -> String {
     format!("{} stay{}", counted(count, "record"), if count == 1 { "s" } else { "" })
+}
+
+/// `1,000 records are`.
+fn are(count: u64) -> String {
+    format!("{} {}", counted(count, "record"), if count == 1 { "is" } else { "are" })
 }
 
 async fn record_count(session: &Session, id: &ConnectionId) -> Result<u64, Error> {
@@ -114,10 +161,4 @@ async fn end_all(temporal: &Temporal, running: &[RunRef]) -> Result<(), Error> {
         temporal.ending(run).await?;
     }
     Ok(())
-}
-
-async fn engine(session: &Session) -> Result<Engine, Error> {
-    let store = session.store().await?.clone();
-    let connectors = HttpConnectors::new(Here)?;
-    Ok(Engine::new(store, Arc::new(connectors), Settings::default()))
 }

@@ -7,7 +7,7 @@ use tidemark_model::progress::Stage;
 
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::run::{self, Open, Run, receipt_details, who_must_act};
+use crate::run::{self, Open, Run, hold_details, receipt_details, who_must_act};
 use crate::selection;
 use crate::session::Session;
 use crate::ui::details::Details;
@@ -98,6 +98,9 @@ impl Subject for InFull {
             .pair_if("link", self.link.as_deref());
         if let Some(receipt) = &self.run.receipt {
             details = receipt_details(details, receipt, now);
+        }
+        if let Some(hold) = &self.run.hold {
+            details = hold_details(details, &self.connection, hold);
         }
         if let Some(ended) = &self.run.ended {
             details = details

@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::many::{self, Report};
-use crate::run::Followed;
+use crate::order::Order;
+use crate::run::{Ending, Followed};
 use crate::selection::{Chosen, Many};
 use crate::session::Session;
 use crate::ui::output::OutputArgs;
@@ -33,6 +34,9 @@ pub(crate) struct Args {
     #[arg(short, long)]
     wait: bool,
 
+    #[command(flatten)]
+    order: Order,
+
     /// Spread the starts over this time
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     over: Option<Duration>,
@@ -44,13 +48,19 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session) -> Result<Exit, Error> {
         let chosen = self.many.choose(session, "start").await?;
+        let orders = self.order.prepare(session, &chosen.ids).await?;
         if chosen.dry_run {
             return many::dry_run(session.ui(), self.output.output, &chosen, "started");
         }
         session.announce().await?;
+        orders.ask(session, &chosen.ids, self.many.yes())?;
+        let start = async |id| {
+            orders.give(session, id).await?;
+            trigger(session, id).await
+        };
         let triggered = match self.over {
-            None => many::each(&chosen.ids, |id| trigger(session, id)).await,
-            Some(over) => spread(session, &chosen, over).await,
+            None => many::each(&chosen.ids, start).await,
+            Some(over) => spread(session, &chosen, over, start).await,
         };
         let bars = Bars::new(session.ui());
         let results = join_all(triggered.into_iter().map(async |(id, triggered)| {
@@ -66,7 +76,7 @@ impl Args {
     }
 }
 
-async fn trigger(session: &Session, id: &ConnectionId) -> Result<Trigger, Error> {
+pub(crate) async fn trigger(session: &Session, id: &ConnectionId) -> Result<Trigger, Error> {
     let triggered = session.temporal().await?.schedules.trigger(id).await;
     session.known(id, triggered).await
 }
@@ -76,6 +86,7 @@ async fn spread<'c>(
     session: &Session,
     chosen: &'c Chosen,
     over: Duration,
+    start: impl AsyncFn(&'c ConnectionId) -> Result<Trigger, Error>,
 ) -> Vec<(&'c ConnectionId, Result<Trigger, Error>)> {
     let gaps = u32::try_from(chosen.ids.len()).unwrap_or(u32::MAX).max(1);
     let gap = over / gaps;
@@ -84,13 +95,17 @@ async fn spread<'c>(
     let mut triggered = Vec::with_capacity(chosen.ids.len());
     for (place, id) in (0_u32..).zip(&chosen.ids) {
         sleep_until(begin + gap * place).await;
-        triggered.push((id, trigger(session, id).await));
+        triggered.push((id, start(id).await));
     }
     triggered
 }
 
 /// Names the run that a trigger started.
-async fn started(session: &Session, id: &ConnectionId, trigger: &Trigger) -> Result<Report, Error> {
+pub(crate) async fn started(
+    session: &Session,
+    id: &ConnectionId,
+    trigger: &Trigger,
+) -> Result<Report, Error> {
     if let Some(earlier) = &trigger.waits_for {
         return with_run(session, Report::done(id, "starts after the run under way"), earlier);
     }
@@ -113,6 +128,21 @@ async fn wait(
     trigger: &Trigger,
     bars: &Bars,
 ) -> Result<Report, Error> {
+    let (run, ending) = follow(session, id, trigger, bars).await?;
+    session.tell_ending(id, &run, &ending);
+    with_run(session, Report::done(id, "").ending(ending), &run)
+}
+
+/// The run that a trigger starts, and how it ended.
+///
+/// # Errors
+/// No answer, or Ctrl-C: the run goes on.
+pub(crate) async fn follow(
+    session: &Session,
+    id: &ConnectionId,
+    trigger: &Trigger,
+    bars: &Bars,
+) -> Result<(RunRef, Ending), Error> {
     let temporal = session.temporal().await?;
     if trigger.waits_for.is_some() {
         session.ui().note(&format!("{id}: waits for the run under way"));
@@ -123,9 +153,6 @@ async fn wait(
     };
     match temporal.follow(&run, &bars.bar(id.as_str())).await? {
         Followed::Detached => Err(Error::Detached { id: id.clone() }),
-        Followed::Ended(ending) => {
-            session.tell_ending(id, &run, &ending);
-            with_run(session, Report::done(id, "").ending(ending), &run)
-        }
+        Followed::Ended(ending) => Ok((run, ending)),
     }
 }

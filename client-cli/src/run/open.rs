@@ -173,7 +173,7 @@ impl Step {
     }
 }
 
-fn progress_sentence(stage: &str, progress: &Progress, now: Timestamp) -> String {
+pub(crate) fn progress_sentence(stage: &str, progress: &Progress, now: Timestamp) -> String {
     let noun = if progress.stage == Stage::Push { "records" } else { "rows" };
     let mut text = match progress.row_total {
         Some(total) => {

@@ -16,6 +16,7 @@ use temporalio_common::protos::temporal::api::workflowservice::v1::ListWorkflowE
 use tidemark_activities::schedule::RunRef;
 use tidemark_engine::log::{Log, LogEntry};
 use tidemark_model::entry::RunNumber;
+use tidemark_model::exception::Hold;
 use tidemark_model::ids::ConnectionId;
 use tidemark_model::receipt::Receipt;
 use tidemark_model::step::EndedRun;
@@ -41,6 +42,8 @@ pub(crate) struct Run {
     pub(crate) started_at: Option<Timestamp>,
     pub(crate) ended_at: Option<Timestamp>,
     pub(crate) receipt: Option<Receipt>,
+    /// The removals that it left waiting for an operator.
+    pub(crate) hold: Option<Hold>,
     /// What the store keeps of a run that did not commit.
     pub(crate) ended: Option<EndedRun>,
 }
@@ -75,6 +78,7 @@ impl Run {
             started_at: info.start_time.map(|time| (time.seconds, time.nanos)).and_then(at),
             ended_at: info.close_time.map(|time| (time.seconds, time.nanos)).and_then(at),
             receipt: None,
+            hold: None,
             ended: None,
         }
     }
@@ -89,6 +93,7 @@ impl Run {
             started_at: Some(prepared.prepared_at),
             ended_at: None,
             receipt: None,
+            hold: None,
             ended: None,
         }
         .with(entry)
@@ -103,6 +108,7 @@ impl Run {
             }
             self.ended_at = self.ended_at.or(Some(committed.committed_at));
             self.receipt = Some(committed.receipt.clone());
+            self.hold.clone_from(&committed.manifest.hold);
         }
         self
     }
@@ -199,8 +205,10 @@ impl Temporal {
 }
 
 impl Entry for Run {
-    const COLUMNS: &'static [&'static str] =
-        &["RUN", "STARTED", "TOOK", "OUTCOME", "ADDED", "CHANGED", "REMOVED", "RUN ID", "ERROR"];
+    const COLUMNS: &'static [&'static str] = &[
+        "RUN", "STARTED", "TOOK", "OUTCOME", "ADDED", "CHANGED", "REMOVED", "HELD", "REJECTED",
+        "ACCEPTED", "RUN ID", "ERROR",
+    ];
 
     fn cells(&self) -> Vec<Cell> {
         let count = |count: fn(&Receipt) -> u64| {
@@ -218,7 +226,10 @@ impl Entry for Run {
             Cell::new(&self.outcome).tone(tone(&self.outcome)),
             count(|receipt| receipt.push.added),
             count(|receipt| receipt.push.changed),
-            count(|receipt| receipt.push.removed),
+            count(|receipt| receipt.push.removed.saturating_sub(receipt.push.held)),
+            count(|receipt| receipt.held_count),
+            count(|receipt| receipt.rejected_count),
+            count(|receipt| receipt.waived_count),
             Cell::new(&self.run_id).tone(Tone::Faint),
             Cell::or_none(failure.map(|failure| cut(&failure.message, 80))),
         ]

@@ -1,7 +1,9 @@
 //! Receipts and failures in words.
 
 use jiff::Timestamp;
+use tidemark_model::exception::Hold;
 use tidemark_model::failure::FailureClass;
+use tidemark_model::ids::ConnectionId;
 use tidemark_model::receipt::{Cost, ProofKind, PushCounts, Receipt};
 
 use crate::ui::details::Details;
@@ -32,6 +34,15 @@ fn exception_sentence(receipt: &Receipt) -> String {
     format!("{}: {}", counted(exception_count, "exception"), parts(&counts))
 }
 
+/// The removals that wait for an operator, and the command that shows them.
+pub(crate) fn hold_details(details: Details, id: &ConnectionId, hold: &Hold) -> Details {
+    details
+        .section("held")
+        .pair("removals", format!("{}, since run {}", grouped(hold.removals.row_count), hold.since))
+        .pair("because", hold.rule.to_string())
+        .pair("to decide", format!("tidemark exceptions {id} list --kind held"))
+}
+
 /// The counts that are not 0.
 fn parts(counts: &[(u64, &str)]) -> String {
     let parts: Vec<String> = counts
@@ -46,7 +57,7 @@ fn push_sentence(push: &PushCounts) -> String {
     let counts = [
         (push.added, "added"),
         (push.changed, "changed"),
-        (push.removed, "removed"),
+        (push.removed.saturating_sub(push.held), "removed"),
         (push.repeated, "sent again"),
         (push.rejected, "rejected"),
         (push.held, "held"),
@@ -109,7 +120,7 @@ pub(crate) fn receipt_details(details: Details, receipt: &Receipt, now: Timestam
             ),
         )
         .pair_if("exceptions", (receipt.exception_count > 0).then(|| exception_sentence(receipt)))
-        .pair_if("waived", (receipt.waived_count > 0).then(|| number(receipt.waived_count)))
+        .pair_if("accepted", (receipt.waived_count > 0).then(|| number(receipt.waived_count)))
         .pair(
             "proof",
             match proof.kind {

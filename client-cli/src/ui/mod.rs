@@ -5,6 +5,7 @@ pub(crate) mod details;
 pub(crate) mod errors;
 pub(crate) mod output;
 pub(crate) mod progress;
+pub(crate) mod record;
 pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod time;

@@ -7,6 +7,7 @@
 mod account;
 mod check;
 mod client;
+mod find;
 mod listing;
 mod reading;
 mod refusal;

@@ -69,7 +69,7 @@ impl Mapping {
         let text = Text::of(body);
         let member: &RawValue = serde_json::from_str(&text.text)?;
         let (row, status) = self.row(member, &text, &mut self.mapper.paths_seen())?;
-        Ok(MappedMember { archived: status == ARCHIVED, row })
+        Ok(MappedMember { archived: status == ARCHIVED, status: status.into_owned(), row })
     }
 
     /// A member's row, and its status.
@@ -111,6 +111,7 @@ pub(super) struct MappedPage {
 pub(super) struct MappedMember {
     pub(super) row: Row,
     pub(super) archived: bool,
+    pub(super) status: String,
 }
 
 /// The body of a successful answer is not what the API writes.

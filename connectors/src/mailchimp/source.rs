@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tidemark_engine::port::{
-    Host, Mirror, PageWriter, ReadRequest, Reading, Source, SourceCheck, SystemClock,
+    FoundRow, Host, Mirror, PageWriter, ReadRequest, Reading, Source, SourceCheck, SystemClock,
 };
 use tidemark_model::{definition::MailchimpDefinition, failure::Failure};
 
-use super::{Client, Mapping, check, reading};
+use super::{Client, Mapping, check, find, reading};
 
 /// The members of a Mailchimp list, without the archived ones.
 #[derive(Clone, Debug)]
@@ -64,5 +64,9 @@ impl Source for MailchimpSource {
             host,
         };
         reading::read(desk).await
+    }
+
+    async fn find(&self, name: &str) -> Result<Option<FoundRow>, Failure> {
+        find::find(&self.client, &self.mapping, name, &SystemClock::default()).await
     }
 }

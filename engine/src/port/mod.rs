@@ -12,6 +12,6 @@ pub use destination::{
 };
 pub use host::{Clock, Connectors, Host, Stop, SystemClock};
 pub use source::{
-    KeyTime, Mirror, MirrorRow, Page, PageHead, PageWriter, ReadRequest, Reading, SampleRecord,
-    Source, SourceCheck,
+    FoundRow, KeyTime, Mirror, MirrorRow, Page, PageHead, PageWriter, ReadRequest, Reading,
+    SampleRecord, Source, SourceCheck,
 };

@@ -39,6 +39,24 @@ pub trait Source: Send + Sync {
         pages: &dyn PageWriter,
         host: &dyn super::Host,
     ) -> Result<Reading, Failure>;
+
+    /// Looks one row up as it is now: by its key, or by another name under which people know it
+    /// (an e-mail address). `None` for one that the source does not know. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check): a listing that does not exist is an error, no missing row.
+    async fn find(&self, name: &str) -> Result<Option<FoundRow>, Failure>;
+}
+
+/// A row that was looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundRow {
+    /// Mapped as a page that shows it would be.
+    pub row: Row,
+    /// Whether the listing shows it.
+    pub listed: bool,
+    /// The source's own word for its state ("subscribed", "archived"); may be empty.
+    pub status: String,
 }
 
 /// What a run asks of a source.

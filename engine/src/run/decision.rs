@@ -62,6 +62,15 @@ pub(super) async fn take_back(folder: &Folder, number: u64) -> Result<(), StoreE
     }
 }
 
+/// Whether a decision was taken back because it could not be carried out. The next commit counts
+/// it among the stale ones.
+///
+/// # Errors
+/// The store's.
+pub async fn is_taken_back(folder: &Folder, number: u64) -> Result<bool, StoreError> {
+    folder.exists(&taken_back(number)).await
+}
+
 /// The number of the newest decision; 0 if there is none.
 pub(super) async fn highest(folder: &Folder) -> Result<u64, StoreError> {
     let names = folder.list(FOLDER).await?;
@@ -130,7 +139,7 @@ impl Orders {
         let open = decisions(folder, done).await?.into_iter();
         for decision in open.take_while(|decision| decision.number <= decided) {
             let exact = matches!(decision.verdict, Verdict::Exactly(_));
-            if exact && folder.exists(&taken_back(decision.number)).await? {
+            if exact && is_taken_back(folder, decision.number).await? {
                 orders.stale.push(decision.number);
             } else {
                 orders.add(decision, hold);

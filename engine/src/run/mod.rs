@@ -43,7 +43,7 @@ use crate::{
     store::{Folder, Store, StoreError},
 };
 
-pub use decision::{decide, decisions};
+pub use decision::{decide, decisions, is_taken_back};
 pub use ended::ended_run;
 pub use exception::exceptions;
 pub use preview::{Preview, PreviewSample};

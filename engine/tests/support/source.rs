@@ -9,7 +9,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use tidemark_engine::port::{
-    Host, KeyTime, Mirror, Page, PageHead, PageWriter, ReadRequest, Reading, Source, SourceCheck,
+    FoundRow, Host, KeyTime, Mirror, Page, PageHead, PageWriter, ReadRequest, Reading, Source,
+    SourceCheck,
 };
 use tidemark_model::{
     entry::Coverage,
@@ -206,6 +207,10 @@ fn host_now(clock: &TestClock) -> jiff::Timestamp {
 impl Source for Listing {
     async fn check(&self) -> Result<SourceCheck, Failure> {
         unreachable!("no run checks its source")
+    }
+
+    async fn find(&self, _name: &str) -> Result<Option<FoundRow>, Failure> {
+        unreachable!("no run looks for single rows")
     }
 
     async fn read(
