@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use futures::FutureExt;
 use tidemark_engine::{
     log::Log,
-    port::Host,
+    port::{Clock as _, Host},
     run::{Swept, Tally, exceptions, sweepable},
 };
 use tidemark_model::{
@@ -302,7 +302,8 @@ async fn a_sweep_that_dies_anywhere_is_gone_on_with() {
     let whole = committed(5).await;
     whole.clock.advance(3 * DAY);
     whole.sweep().await.unwrap();
-    let left = counts(&files(&whole).await);
+    let left = files(&whole).await;
+    let left = counts(&left);
     for at in [FaultAt::Before, FaultAt::After] {
         for operation in 0.. {
             let world = committed(5).await;

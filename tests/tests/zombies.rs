@@ -2,7 +2,7 @@
 //! value.
 
 use temporalio_client::{
-    NamespacedClient as _, UntypedWorkflow, WorkflowTerminateOptions,
+    UntypedWorkflow, WorkflowTerminateOptions,
     schedules::{ScheduleOverlapPolicy, TriggerScheduleOptions},
 };
 use tidemark_simulator::{Call, Fault, FaultAction, RandomKind, Side};
