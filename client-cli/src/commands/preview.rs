@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 use tidemark_engine::definitions;
-use tidemark_engine::port::{BatchKind, Clock as _, Host as _};
+use tidemark_engine::port::{BatchKind, Host as _};
 use tidemark_engine::run::{Engine, Preview, PreviewSample};
 use tidemark_model::entry::RunNumber;
 use tidemark_model::failure::{Failure, FailureKind};

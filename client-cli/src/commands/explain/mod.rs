@@ -15,7 +15,7 @@ use tidemark_engine::port::{BatchKind, Connectors as _, FoundRow};
 use tidemark_engine::run;
 use tidemark_engine::snapshot::{Snapshot, SnapshotRow};
 use tidemark_model::definition::{Definition, Deletions};
-use tidemark_model::entry::{Committed, RunNumber};
+use tidemark_model::entry::RunNumber;
 use tidemark_model::exception::Verdict;
 use tidemark_model::failure::Failure;
 use tidemark_model::ids::ConnectionId;
