@@ -133,9 +133,10 @@ impl Ran {
             engine,
             keys: Vec::new(),
         };
-        let mut keys: BTreeMap<String, ()> = BTreeMap::new();
-        ran.world().each_member(LIST, |member| drop(keys.insert(member.contact_id(), ()))).unwrap();
-        ran.keys = keys.into_keys().collect();
+        let mut keys = Vec::new();
+        ran.world().each_member(LIST, |member| keys.push(member.contact_id())).unwrap();
+        keys.sort();
+        ran.keys = keys;
         ran.define(1, policy, delete);
         ran
     }

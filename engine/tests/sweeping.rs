@@ -259,7 +259,7 @@ async fn invalid_rows_and_held_removals_outlive_many_commits() {
     world.hour();
     let held = world.held(None).await;
     world.decide(tidemark_model::exception::Verdict::Approve(held)).await;
-    assert_eq!(world.run().await.receipt().push.removed, 7);
+    assert_eq!(world.run().await.receipt().push.repeated, 7);
     world.assert_in_step();
 }
 

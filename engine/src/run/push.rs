@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 use tidemark_model::{
     entry::{Prepared, RunNumber},
@@ -27,7 +27,7 @@ use crate::{
     diff::ChangeSet,
     log::Log,
     pace::Pace,
-    port::{BatchKind, Clock, Host},
+    port::{Batch, BatchKind, Clock, Host},
     store::{Folder, StoreError},
 };
 
@@ -163,11 +163,13 @@ impl<'p> Push<'p> {
         };
         let slots = Semaphore::new(simultaneous);
         let mut first_failure = Ok(());
-        // Twice as many batches as requests: while some are on their way, others are loaded and
-        // the answers to others become durable.
+        // While some batches are on their way, the next ones are loaded and the answers to others
+        // become durable. They are loaded in order, so that they are sent in order.
         let mut sent = stream::iter(open)
             .take_while(|_| futures::future::ready(!slots.is_closed()))
-            .map(|index| Box::pin(self.one(index, number, sender, &slots)))
+            .map(|index| self.changes.load(index).map(move |batch| (index, batch)))
+            .buffered(simultaneous)
+            .map(|(index, batch)| Box::pin(self.one(index, batch, number, sender, &slots)))
             .buffer_unordered(simultaneous * 2)
             .boxed();
         while let Some(outcome) = sent.next().await {
@@ -182,11 +184,12 @@ impl<'p> Push<'p> {
     async fn one(
         &self,
         index: usize,
+        batch: Result<Batch, StoreError>,
         number: RunNumber,
         sender: &Sender<'_>,
         slots: &Semaphore,
     ) -> Result<(), Failure> {
-        let batch = self.changes.load(index).await?;
+        let batch = batch?;
         let record_count = batch.writes.len() as u64;
         // They are closed after a failure, which is the one to be told.
         let Ok(slot) = slots.acquire().await else { return Ok(()) };

@@ -178,8 +178,9 @@ pub(super) fn fields(definition: &Definition) -> Vec<Field> {
     let policy = definition.policy();
     add("policy.deletions", policy.deletions().to_string(), Concerns::Deletions);
     let hold = policy.hold_deletions();
-    let limit = format!("over {} and over {} %", hold.over, hold.and_over_fraction * 100.0);
-    add("policy.hold_deletions", limit, Operation);
+    add("policy.hold_deletions.over", hold.over.to_string(), Operation);
+    let fraction = hold.and_over_fraction.to_string();
+    add("policy.hold_deletions.and_over_fraction", fraction, Operation);
     add("policy.invalid_records", policy.invalid_records().to_string(), Operation);
     let required = listed(policy.required().iter().map(String::as_str).collect());
     add("policy.required", format!("[{required}]"), Mapping);

@@ -13,7 +13,8 @@ use super::tree::{self, Value as Toml};
 /// One of each kind of source, destination, and rule for deletions: all that decides which keys
 /// there are.
 const KINDS: [&str; 2] = [
-    r#"destination = { kind = "record-api", delete = { tombstone = "deleted" } }"#,
+    r#"destination = { kind = "record-api", delete = { tombstone = "deleted" }, read = {} }
+       policy = { hold_deletions = {} }"#,
     r#"destination = { kind = "record-api", delete = { method = "DELETE" } }"#,
 ];
 const SOURCE: &str = r#"source = { kind = "mailchimp" }"#;
@@ -47,6 +48,8 @@ pub fn schema() -> Value {
         sections.insert(section.to_owned(), Section::of(&keys, section).schema());
     }
     sections["destination"]["properties"]["delete"] = delete(&keys);
+    sections["destination"]["properties"]["read"] = table(&keys, "destination.read");
+    sections["policy"]["properties"]["hold_deletions"] = table(&keys, "policy.hold_deletions");
     let root = Section::of(&keys, "");
     let mut connection = root.schema();
     for section in ["source", "destination", "record", "policy"] {
@@ -113,6 +116,17 @@ impl<'k> Section<'k> {
         }
         json!({ "type": "object", "properties": properties, "additionalProperties": others })
     }
+}
+
+/// A table inside a section.
+fn table(keys: &[Key], path: &str) -> Value {
+    let section = Section::of(keys, path);
+    let mut schema = section.schema();
+    let required = section.required();
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    schema
 }
 
 /// Either a tombstone or a request.
