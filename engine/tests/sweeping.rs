@@ -316,10 +316,12 @@ async fn a_sweep_that_dies_anywhere_is_gone_on_with() {
                 break;
             }
             world.objects.forget_fault();
-            let failure = swept.unwrap_err();
-            assert_eq!(failure.kind, FailureKind::Transient, "operation {operation}");
-            assert!(files(&world).await.is_superset(&kept), "operation {operation}");
-            world.sweep().await.unwrap();
+            // A read ahead that was not needed may fail without anybody's notice.
+            if let Err(failure) = swept {
+                assert_eq!(failure.kind, FailureKind::Transient, "operation {operation}");
+                assert!(files(&world).await.is_superset(&kept), "operation {operation}");
+                world.sweep().await.unwrap();
+            }
             assert_eq!(counts(&files(&world).await), left, "operation {operation}");
         }
     }

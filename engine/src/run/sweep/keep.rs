@@ -64,7 +64,7 @@ impl Keep {
         let age = policy.deadline().saturating_mul(2);
         let raw_age = age.max(policy.keep_raw());
         let (old, old_page) = (earlier(now, age), earlier(now, raw_age));
-        let oldest_kept = committed().nth(commits - 1).map(|commit| commit.committed_at);
+        let oldest_kept = committed().take(commits).last().map(|commit| commit.committed_at);
         let mut keep = Self {
             folder: folder.clone(),
             closed: newest.max(log.purged()),
