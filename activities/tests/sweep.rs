@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use temporalio_client::{
     Client, NamespacedClient as _, WorkflowGetResultOptions, WorkflowStartOptions,
-    errors::WorkflowGetResultError,
-    tonic::IntoRequest as _,
+    errors::WorkflowGetResultError, tonic::IntoRequest as _,
 };
 use temporalio_common::{
     error::IncomingError,
@@ -39,10 +38,8 @@ use tokio_util::sync::CancellationToken;
 use crate::server::{client, client_of, start};
 
 async fn describe(client: &Client) -> DescribeScheduleResponse {
-    let request = DescribeScheduleRequest {
-        namespace: client.namespace(),
-        schedule_id: SWEEP_ID.to_owned(),
-    };
+    let request =
+        DescribeScheduleRequest { namespace: client.namespace(), schedule_id: SWEEP_ID.to_owned() };
     let mut service = client.connection().workflow_service();
     service.describe_schedule(request.into_request()).await.unwrap().into_inner()
 }

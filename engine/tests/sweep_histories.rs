@@ -24,19 +24,36 @@ enum Until {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Put { key: u8, value: u8 },
-    Archive { key: u8 },
-    TakeBack { key: u8 },
-    Pass { hours: u64 },
+    Put {
+        key: u8,
+        value: u8,
+    },
+    Archive {
+        key: u8,
+    },
+    TakeBack {
+        key: u8,
+    },
+    Pass {
+        hours: u64,
+    },
     Sweep,
     /// It dies at some operation of the store.
-    DyingSweep { operation: u64, after: bool },
+    DyingSweep {
+        operation: u64,
+        after: bool,
+    },
     /// Time passes and a sweep comes after each of its steps.
-    SweptRun { until: Until, hours: u64 },
+    SweptRun {
+        until: Until,
+        hours: u64,
+    },
     /// A sweep is at work at the same time.
     RunBesideSweep,
     /// The destination refuses a record.
-    RefusedRun { key: u8 },
+    RefusedRun {
+        key: u8,
+    },
     Run,
 }
 

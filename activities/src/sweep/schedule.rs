@@ -72,7 +72,10 @@ pub async fn ensure_schedule(
         schedule: Some(schedule(settings, ScheduleState::default())),
         identity: identity.clone(),
         request_id: Uuid::new_v4().to_string(),
-        memo: Some(memo("Tidemark", "made by `tidemark setup`: deletes what no run needs any more")),
+        memo: Some(memo(
+            "Tidemark",
+            "made by `tidemark setup`: deletes what no run needs any more",
+        )),
         ..CreateScheduleRequest::default()
     };
     match service().create_schedule(create.into_request()).await {
@@ -80,10 +83,8 @@ pub async fn ensure_schedule(
         Err(status) if status.code() == Code::AlreadyExists => {}
         Err(status) => return Err(error(&namespace, "create the schedule of the sweep", status)),
     }
-    let describe = DescribeScheduleRequest {
-        namespace: namespace.clone(),
-        schedule_id: SWEEP_ID.to_owned(),
-    };
+    let describe =
+        DescribeScheduleRequest { namespace: namespace.clone(), schedule_id: SWEEP_ID.to_owned() };
     let seen = service()
         .describe_schedule(describe.into_request())
         .await

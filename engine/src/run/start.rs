@@ -89,9 +89,8 @@ impl LateMark {
         let nonce = uuid::Uuid::new_v4().simple();
         let mark = Self { name: format!("{:012}-{nonce}", number.get()), number };
         let writes = batch.writes.iter();
-        let keys: Vec<DirtyKey> = writes
-            .map(|write| DirtyKey { key: write.key.clone(), id: write.id.clone() })
-            .collect();
+        let keys: Vec<DirtyKey> =
+            writes.map(|write| DirtyKey { key: write.key.clone(), id: write.id.clone() }).collect();
         folder.establish(&mark.path(), &Formatted::new(keys)).await.map(drop)
     }
 

@@ -22,9 +22,8 @@ impl SweepStore {
         request: SweepRequest,
     ) -> WorkflowResult<SweepSummary> {
         let options = options::step(request.timing, "sweep every connection".to_owned());
-        let summary = ctx
-            .execute_activity(SweepActivities::sweep_connections, SweepStep {}, options)
-            .await?;
+        let summary =
+            ctx.execute_activity(SweepActivities::sweep_connections, SweepStep {}, options).await?;
         match refusal(&summary) {
             None => Ok(summary),
             Some(text) => Err(ApplicationFailure::builder(text)
