@@ -36,7 +36,7 @@ impl SweepActivities {
     /// Sweeps what no earlier attempt dealt with.
     async fn all(&self, progress: &Progress) -> Result<(), Failure> {
         let after = progress.now().after;
-        let connections = definitions::ids(&self.store).await?.into_iter();
+        let connections = definitions::connections(&self.store).await?.into_iter();
         for connection in connections.filter(|id| after.as_ref().is_none_or(|after| id > after)) {
             let swept = sweep(&self.store.connection(&connection), Timestamp::now()).await;
             let SweepProgress { mut summary, .. } = progress.now();

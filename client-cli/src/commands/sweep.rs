@@ -51,7 +51,7 @@ struct Report {
 impl Args {
     pub(crate) async fn run(self, session: &Session) -> Result<Exit, Error> {
         let store = session.store().await?;
-        let ids = if self.all { definitions::ids(store).await? } else { self.ids };
+        let ids = if self.all { definitions::connections(store).await? } else { self.ids };
         let (now, dry_run) = (Timestamp::now(), self.dry_run);
         let results = many::each(&ids, |id| async move {
             let folder = store.connection(id);
