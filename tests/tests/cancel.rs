@@ -1,6 +1,6 @@
 //! A run is cancelled from the Web UI, by the requests that its pages send.
 
-use std::time::Duration;
+use std::{sync::Once, time::Duration};
 
 use reqwest::header::{COOKIE, SET_COOKIE};
 use tidemark_simulator::{Fault, FaultAction, Operation, RandomKind, Side};
@@ -10,10 +10,19 @@ use crate::{TOMBSTONE, stage};
 
 const HELD: &str = "held";
 
+/// The HTTP client takes the process's provider, although the Web UI speaks without TLS.
+fn tls() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        rustls::crypto::ring::default_provider().install_default().expect("nobody else does");
+    });
+}
+
 /// Cancels the newest run as the Web UI does.
 async fn cancel(stage: &Stage) {
     let runs = stage.ask(["runs", stage.id(), "-o", "json"]).await.expect(0).json();
     let id = |name: &str| runs[0][name].as_str().unwrap().to_owned();
+    tls();
     let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
     // The page sets a cookie against requests from elsewhere, and its requests repeat the value.
     let page = client.get(stage.web_ui()).send().await.unwrap();

@@ -148,7 +148,7 @@ async fn a_run_does_exactly_what_a_preview_showed_or_nothing() {
     let preview = ["preview", stage.id(), "--save", file, "-o", "json"];
     let exactly = ["start", stage.id(), "--exactly", file, "--wait", "--as", "eve"];
 
-    stage.world().mutate(LIST, &Mutation::set(&members[0], "FNAME", "Ada")).unwrap();
+    stage.world().mutate(LIST, &Mutation::set(&members[0], "FNAME", "Previewed")).unwrap();
     archive(&stage, &members[1..3]);
     let mark = stage.world().ledger().mark;
     let shown = stage.ask(preview).await.expect(0).json();
@@ -158,12 +158,12 @@ async fn a_run_does_exactly_what_a_preview_showed_or_nothing() {
     stage.assert_in_step();
 
     // Once it is carried out, the file orders nothing more.
-    stage.world().mutate(LIST, &Mutation::set(&members[5], "FNAME", "Bob")).unwrap();
+    stage.world().mutate(LIST, &Mutation::set(&members[5], "FNAME", "Moved")).unwrap();
     let moved = stage.ask(exactly).await.expect(2);
     assert!(moved.stderr.contains("the connection has moved on"), "{}", moved.stderr);
     // What the source did after the preview is nothing that anybody looked at.
     stage.ask(preview).await.expect(0);
-    stage.world().mutate(LIST, &Mutation::set(&members[6], "FNAME", "Eve")).unwrap();
+    stage.world().mutate(LIST, &Mutation::set(&members[6], "FNAME", "Later")).unwrap();
     let mark = stage.world().ledger().mark;
     let other = stage.ask(exactly).await.expect(1);
     assert!(other.stderr.contains("moved on from the preview"), "{}", other.stderr);

@@ -315,13 +315,15 @@ impl Ground<'_> {
             .map(|record| DirtyKey { key: record.key.clone(), id: record.id.clone() })
             .collect();
         let all = exception::retry_is_due(self.definition.policy(), self.reading.start.number);
-        if !all && self.orders.retried.is_empty() {
+        let given_up = self.orders.remove_records;
+        if !all && !given_up && self.orders.retried.is_empty() {
             return Ok(dirty);
         }
         let exceptions = exception::of_manifest(self.folder, self.manifest()).await?;
         let due = exceptions.into_iter().filter(|exception| {
             exception.kind == ExceptionKind::Rejected
-                && (self.orders.retried.contains(&exception.name())
+                && (given_up
+                    || self.orders.retried.contains(&exception.name())
                     || all && exception::is_retried(exception))
         });
         dirty.extend(due.map(|Exception { key, id, .. }| DirtyKey { key, id }));
