@@ -3,6 +3,7 @@
 //! Activities stay thin, so that what the engine's simulation drove is what runs.
 
 mod attempt;
+mod check;
 pub mod connect;
 pub mod failure;
 mod heartbeat;
@@ -15,6 +16,7 @@ pub mod schedule;
 pub mod setup;
 mod sync;
 
+pub use check::CheckActivities;
 pub use heartbeat::HeartbeatTimes;
 pub use publish::{Publisher, standing};
 pub use sync::{COMPARISONS_AT_ONCE, SyncActivities};

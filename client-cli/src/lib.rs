@@ -11,6 +11,7 @@ mod error;
 mod exit;
 mod files;
 mod many;
+mod on_worker;
 mod pauses;
 mod probe;
 mod run;

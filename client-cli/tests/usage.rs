@@ -5,7 +5,7 @@ use crate::call::Place;
 
 #[test]
 fn wrong_calls_end_with_2_and_say_why() {
-    let calls: [(&str, &[&str]); 16] = [
+    let calls: [(&str, &[&str]); 18] = [
         ("no_verb", &[]),
         ("unknown_verb", &["aply"]),
         ("unknown_flag", &["list", "--healt", "new"]),
@@ -22,6 +22,8 @@ fn wrong_calls_end_with_2_and_say_why() {
         ("which_to_remove", &["remove"]),
         ("exit_code_alone", &["apply", "a.toml", "--exit-code"]),
         ("values_offline", &["check", "a.toml", "--offline", "--values"]),
+        ("values_on_worker", &["check", "a.toml", "--on-worker", "--values"]),
+        ("on_worker_offline", &["check", "a.toml", "--on-worker", "--offline"]),
     ];
     for (name, args) in calls {
         let answer = Place::new().call(args);

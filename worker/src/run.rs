@@ -12,7 +12,8 @@ use temporalio_sdk::{
     },
 };
 use tidemark_activities::{
-    COMPARISONS_AT_ONCE, Publisher, SyncActivities, schedule::ScheduleClient, setup,
+    COMPARISONS_AT_ONCE, CheckActivities, Publisher, SyncActivities, schedule::ScheduleClient,
+    setup,
 };
 use tidemark_engine::{
     definitions,
@@ -21,7 +22,7 @@ use tidemark_engine::{
     run::{Engine, Settings},
     store::Store,
 };
-use tidemark_workflows::sync::SyncConnection;
+use tidemark_workflows::{check::CheckConnection, sync::SyncConnection};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -186,8 +187,10 @@ impl Bench {
         let options = WorkerOptions::new(&self.config.task_queue)
             .tuner(WorkerTuner::from(tuner))
             .register_workflow::<SyncConnection>()
-            .context("the workflow cannot be registered")?
+            .and_then(|options| options.register_workflow::<CheckConnection>())
+            .context("the workflows cannot be registered")?
             .register_activities(activities)
+            .register_activities(CheckActivities::new(Arc::clone(&self.connectors)))
             .build();
         Worker::new(runtime, self.client.clone(), options)
             .context("the SDK's worker cannot be made")

@@ -8,6 +8,9 @@ use tidemark_model::ids::ConnectionId;
 /// The type of the sync workflow.
 pub const SYNC_WORKFLOW: &str = "SyncConnection";
 
+/// The type of the workflow that looks at both ends of a definition.
+pub const CHECK_WORKFLOW: &str = "CheckConnection";
+
 /// The task queue if `TIDEMARK_TASK_QUEUE` names no other.
 pub const DEFAULT_TASK_QUEUE: &str = "tidemark";
 
@@ -21,6 +24,12 @@ pub fn schedule_id(connection: &ConnectionId) -> String {
 #[must_use]
 pub fn workflow_id(connection: &ConnectionId) -> String {
     format!("sync/{connection}")
+}
+
+/// The id of a check; `nonce` tells those of one connection apart.
+#[must_use]
+pub fn check_workflow_id(connection: &ConnectionId, nonce: &str) -> String {
+    format!("check/{connection}-{nonce}")
 }
 
 /// What a search attribute holds.

@@ -40,22 +40,35 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session) -> Result<Exit, Error> {
         let chosen = self.many.find(session, "remove").await?;
-        let counted = many::each(&chosen.ids, |id| record_count(session, id)).await;
-        let known: Vec<u64> =
-            counted.iter().filter_map(|(_, count)| count.as_ref().ok().copied()).collect();
+        let counted = many::each(&chosen.ids, async |id| record_count(session, id).await).await;
+        if chosen.dry_run {
+            let would = |(id, count): (_, Result<u64, Error>)| {
+                let report = |count| Report::done(id, format!("would be removed; {}", stay(count)));
+                (id, count.map(report))
+            };
+            let results = counted.into_iter().map(would).collect();
+            return many::report(session.ui(), self.output.output, results);
+        }
+        let mut known = Vec::with_capacity(counted.len());
+        for (_, count) in counted {
+            match count {
+                Ok(count) => known.push(count),
+                // Nobody is asked about the only one if it is not there.
+                Err(error) if chosen.ids.len() == 1 => return Err(error),
+                Err(_) => {}
+            }
+        }
         let question = format!(
             "Remove {}, {}? {} at the destination and are no longer kept in step{}.",
             number_of(chosen.ids.len(), "connection"),
             joined(&chosen.ids, 4),
-            stay(known.iter().sum()),
+            stay(known.into_iter().sum()),
             if self.purge { "; snapshots, pages and dead letters are erased" } else { "" },
         );
-        if chosen.dry_run {
-            return many::dry_run(session.ui(), self.output.output, &chosen, "removed");
-        }
         session.announce().await?;
         session.ui().confirm(&question, self.many.yes())?;
-        let results = many::each(&chosen.ids, |id| remove(session, id, self.purge)).await;
+        let results =
+            many::each(&chosen.ids, async |id| remove(session, id, self.purge).await).await;
         many::report(session.ui(), self.output.output, results)
     }
 }
@@ -65,8 +78,13 @@ fn stay(count: u64) -> String {
     format!("{} stay{}", counted(count, "record"), if count == 1 { "s" } else { "" })
 }
 
+/// The records that a connection keeps in step.
 async fn record_count(session: &Session, id: &ConnectionId) -> Result<u64, Error> {
-    let log = Log::open(&session.store().await?.connection(id)).await?;
+    let folder = session.store().await?.connection(id);
+    if definitions::newest(&folder).await?.is_none() {
+        return Err(session.unknown(id).await);
+    }
+    let log = Log::open(&folder).await?;
     Ok(log.newest_commit().map_or(0, |commit| commit.receipt.records.next))
 }
 

@@ -39,7 +39,7 @@ impl Args {
         let ui = session.ui();
         if self.print {
             let (_, client) = session::settings()?;
-            ui.data(&(commands(&client.namespace) + "\n"))?;
+            ui.subject(self.output.output, &Printed { commands: commands(&client.namespace) })?;
             return Ok(Exit::Ok);
         }
         let temporal = session.temporal().await?;
@@ -56,6 +56,22 @@ impl Args {
             },
         )?;
         Ok(Exit::Ok)
+    }
+}
+
+/// The commands that somebody else is to run.
+#[derive(Debug, Serialize)]
+struct Printed {
+    commands: String,
+}
+
+impl Subject for Printed {
+    fn details(&self) -> Details {
+        Details::default().text("", self.commands.as_str())
+    }
+
+    fn name(&self) -> String {
+        self.commands.clone()
     }
 }
 

@@ -45,11 +45,11 @@ impl Args {
     pub(crate) async fn run(self, session: &Session) -> Result<Exit, Error> {
         let chosen = self.many.choose(session, "start").await?;
         if chosen.dry_run {
-            return many::dry_run(session.ui(), self.output.output, &chosen, "started");
+            return many::dry_run(session, self.output.output, &chosen, "started").await;
         }
         session.announce().await?;
         let triggered = match self.over {
-            None => many::each(&chosen.ids, |id| trigger(session, id)).await,
+            None => many::each(&chosen.ids, async |id| trigger(session, id).await).await,
             Some(over) => spread(session, &chosen, over).await,
         };
         let bars = Bars::new(session.ui());

@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tidemark_engine::port::{
-    Host, Mirror, PageWriter, ReadRequest, Reading, Source, SourceCheck, SystemClock,
-};
-use tidemark_model::{definition::MailchimpDefinition, failure::Failure};
+use tidemark_engine::port::{Host, Mirror, PageWriter, ReadRequest, Reading, Source, SystemClock};
+use tidemark_model::{check::SourceCheck, definition::MailchimpDefinition, failure::Failure};
 
 use super::{Client, Mapping, check, reading};
 

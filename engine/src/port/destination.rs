@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use tidemark_model::{failure::Failure, receipt::Cost};
+use tidemark_model::{check::DestinationCheck, failure::Failure, receipt::Cost};
 
 /// A system that is kept in step.
 #[async_trait]
@@ -87,12 +87,4 @@ pub struct Rejection {
     pub id: String,
     /// The destination's words, cut to 200 characters, without the record's values.
     pub reason: String,
-}
-
-/// What [`Destination::check`] found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DestinationCheck {
-    /// One line for people: what answered and how.
-    pub answer: String,
-    pub cost: Cost,
 }

@@ -7,10 +7,9 @@ mod host;
 mod source;
 
 pub use destination::{
-    Batch, BatchKind, BatchOutcome, Capabilities, Destination, DestinationCheck, Rejection, Write,
+    Batch, BatchKind, BatchOutcome, Capabilities, Destination, Rejection, Write,
 };
 pub use host::{Clock, Connectors, Host, Stop, SystemClock};
 pub use source::{
-    KeyTime, Mirror, MirrorRow, Page, PageHead, PageWriter, ReadRequest, Reading, SampleRecord,
-    Source, SourceCheck,
+    KeyTime, Mirror, MirrorRow, Page, PageHead, PageWriter, ReadRequest, Reading, Source,
 };

@@ -9,9 +9,10 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use tidemark_engine::port::{
-    Host, KeyTime, Mirror, Page, PageHead, PageWriter, ReadRequest, Reading, Source, SourceCheck,
+    Host, KeyTime, Mirror, Page, PageHead, PageWriter, ReadRequest, Reading, Source,
 };
 use tidemark_model::{
+    check::SourceCheck,
     entry::Coverage,
     failure::{Failure, FailureKind, Side},
     receipt::{Cost, Proof, ProofKind},
