@@ -76,7 +76,7 @@ pub fn to_temporal(failure: Failure, verdict: Verdict, attempt: u32) -> Activity
 }
 
 /// The failure with texts that fit a history: whoever wrote them may have quoted an answer.
-fn bounded(mut failure: Failure) -> Failure {
+pub(crate) fn bounded(mut failure: Failure) -> Failure {
     let cut = |text: &mut String| text.truncate(text.floor_char_boundary(TEXT_BYTES));
     cut(&mut failure.message);
     failure.hint.iter_mut().for_each(cut);

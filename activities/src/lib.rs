@@ -3,6 +3,7 @@
 //! Activities stay thin, so that what the engine's simulation drove is what runs.
 
 mod attempt;
+mod check;
 pub mod connect;
 pub mod failure;
 mod heartbeat;
@@ -17,6 +18,7 @@ pub mod sweep;
 mod sync;
 
 pub use attempt::Drain;
+pub use check::CheckActivities;
 pub use heartbeat::HeartbeatTimes;
 pub use host::is_open;
 pub use publish::{Publisher, standing};

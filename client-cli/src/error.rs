@@ -88,6 +88,10 @@ pub(crate) enum Error {
     Setup(#[from] SetupError),
     #[error("temporal failed to {operation}")]
     Temporal { operation: &'static str, source: Box<Status> },
+    #[error("no worker polls the task queue {task_queue}")]
+    NoWorker { task_queue: String },
+    #[error("the check of {id} was lost: {reason}")]
+    CheckLost { id: ConnectionId, reason: String },
     #[error("{workflow_id} is no run of a connection")]
     NotASync { workflow_id: String },
 
@@ -189,6 +193,8 @@ impl Error {
             | Self::Schedule(_)
             | Self::Setup(_)
             | Self::Temporal { .. }
+            | Self::NoWorker { .. }
+            | Self::CheckLost { .. }
             | Self::NotASync { .. }
             | Self::Detached { .. }
             | Self::Failure(_)
@@ -281,9 +287,19 @@ impl Error {
                 "`tidemark get {connection}` shows whether it is defined; applying its definition \
                  again makes the schedule"
             ),
+            Self::Schedule(ScheduleError::Busy { .. }) => {
+                "try again in a moment; fewer connections at a time are easier on Temporal"
+                    .to_owned()
+            }
             Self::Schedule(ScheduleError::Refused { .. }) => {
                 "`tidemark setup` makes what Temporal needs to know".to_owned()
             }
+            Self::NoWorker { .. } => "start one with `tidemark worker`, or say with --task-queue \
+                                      which queue the workers poll"
+                .to_owned(),
+            Self::CheckLost { .. } => "check again; Temporal's Web UI shows what became of the \
+                                       workflow CheckConnection"
+                .to_owned(),
             Self::Failure(failure) => return failure.hint.clone().into_iter().collect(),
             Self::RunFailed { id, run_id, failure } => {
                 let mut hints: Vec<String> = failure.hint.clone().into_iter().collect();

@@ -12,7 +12,7 @@ pub enum Exit {
     Failed,
     /// The command line or a definition is wrong; nothing was changed.
     Usage,
-    /// A connection is not fresh enough. Only a freshness gate says so.
+    /// A connection is not fresh enough. Kept for the freshness gate: no verb says so yet.
     NotFresh,
     /// The run is in step, except for records that its receipt counts.
     InStepExcept,
@@ -67,8 +67,8 @@ impl Exit {
             Self::Ok => "ok",
             Self::Failed => "failed",
             Self::Usage => "the command line or a definition is wrong; nothing was changed",
-            Self::NotFresh => "not fresh",
-            Self::InStepExcept => "held, or in step except for records that the receipt counts",
+            Self::NotFresh => "not fresh (kept for the freshness gate; no verb says so yet)",
+            Self::InStepExcept => "in step except for records that the receipt counts, or held",
             Self::NotFound => "no such connection, run or file",
             Self::Unreachable => "Temporal or the store cannot be reached",
             Self::SomeFailed => "some of many failed",

@@ -15,6 +15,7 @@ mod exit;
 mod files;
 mod host;
 mod many;
+mod on_worker;
 mod order;
 mod pauses;
 mod probe;

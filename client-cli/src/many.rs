@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::run::Ending;
 use crate::selection::Chosen;
+use crate::session::Session;
 use crate::ui::Ui;
 use crate::ui::output::{Entry, Format};
 use crate::ui::table::{Cell, Tone};
@@ -113,13 +114,10 @@ impl Entry for Report {
 
 /// Does `work` to each connection, some at a time, and keeps their order. When Temporal or the
 /// store cannot be reached, the rest is not tried.
-pub(crate) async fn each<'c, T, F>(
+pub(crate) async fn each<'c, T>(
     ids: &'c [ConnectionId],
-    work: impl Fn(&'c ConnectionId) -> F,
-) -> Vec<(&'c ConnectionId, Result<T, Error>)>
-where
-    F: Future<Output = Result<T, Error>>,
-{
+    work: impl AsyncFn(&'c ConnectionId) -> Result<T, Error>,
+) -> Vec<(&'c ConnectionId, Result<T, Error>)> {
     let stopped = AtomicBool::new(false);
     stream::iter(ids)
         .map(|id| {
@@ -167,22 +165,30 @@ pub(crate) fn report(
         }
     }
     ui.entries(format, &reports)?;
-    if let [only] = exits.as_slice()
-        && count == 1
-    {
-        return Ok(*only);
+    if count > 1 {
+        failed_count += exits.iter().filter(|exit| **exit == Exit::Failed).count();
+        if failed_count > 0 {
+            return Err(Error::SomeFailed { failed_count, count });
+        }
     }
-    failed_count += exits.iter().filter(|exit| **exit != Exit::Ok).count();
-    if failed_count > 0 { Err(Error::SomeFailed { failed_count, count }) } else { Ok(Exit::Ok) }
+    // Of runs that did not fail, the one that is least in step.
+    Ok(exits.into_iter().max_by_key(|exit| exit.code()).unwrap_or(Exit::Ok))
 }
 
-/// Says what would be done.
+/// Says what would be done, to each connection that is there.
 ///
 /// # Errors
-/// The stream's.
-pub(crate) fn dry_run(ui: Ui, format: Format, chosen: &Chosen, would: &str) -> Result<Exit, Error> {
-    let reports: Vec<Report> =
-        chosen.ids.iter().map(|id| Report::done(id, format!("would be {would}"))).collect();
-    ui.entries(format, &reports)?;
-    Ok(Exit::Ok)
+/// As [`report`].
+pub(crate) async fn dry_run(
+    session: &Session,
+    format: Format,
+    chosen: &Chosen,
+    would: &str,
+) -> Result<Exit, Error> {
+    let results = each(&chosen.ids, async |id| {
+        session.schedule(id).await?;
+        Ok(Report::done(id, format!("would be {would}")))
+    })
+    .await;
+    report(session.ui(), format, results)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidemark_connectors::HttpConnectors;
-use tidemark_engine::port::{Connectors as _, DestinationCheck, SourceCheck};
+use tidemark_model::check::{CheckReport, DestinationCheck, SourceCheck};
 use tidemark_model::definition::Definition;
 use tidemark_model::failure::{Failure, FailureKind, Side};
 
@@ -16,7 +16,7 @@ pub(crate) struct Probe {
     connectors: Arc<HttpConnectors>,
 }
 
-/// What both ends of a connection said.
+/// What both ends of a connection said, and whether that fits its definition.
 #[derive(Clone, Debug)]
 pub(crate) struct Probed {
     pub(crate) source: Result<SourceCheck, Failure>,
@@ -32,14 +32,17 @@ impl Probe {
 
     /// Asks both ends.
     pub(crate) async fn look(&self, definition: &Definition) -> Probed {
-        let source = async { self.connectors.source(definition)?.check().await };
-        let destination = async { self.connectors.destination(definition)?.check().await };
-        let (source, destination) = tokio::join!(source, destination);
-        Probed { source: source.and_then(|found| fits(definition, found)), destination }
+        Probed::of(definition, tidemark_engine::check(&*self.connectors, definition).await)
     }
 }
 
 impl Probed {
+    /// Judges what both ends said, wherever they were asked from.
+    pub(crate) fn of(definition: &Definition, report: CheckReport) -> Self {
+        let CheckReport { source, destination } = report;
+        Self { source: source.and_then(|found| fits(definition, found)), destination }
+    }
+
     /// The first thing that keeps the connection from working.
     pub(crate) fn failure(&self) -> Option<&Failure> {
         self.source.as_ref().err().or(self.destination.as_ref().err())

@@ -5,7 +5,7 @@ use crate::call::Place;
 
 #[test]
 fn wrong_calls_end_with_2_and_say_why() {
-    let calls: [(&str, &[&str]); 21] = [
+    let calls: [(&str, &[&str]); 23] = [
         ("no_verb", &[]),
         ("unknown_verb", &["aply"]),
         ("unknown_flag", &["list", "--healt", "new"]),
@@ -27,6 +27,8 @@ fn wrong_calls_end_with_2_and_say_why() {
         ("keys_and_all", &["exceptions", "acme/a", "approve", "k1", "--all"]),
         ("exactly_and_full", &["start", "acme/a", "--full", "--exactly", "a.json"]),
         ("values_offline", &["check", "a.toml", "--offline", "--values"]),
+        ("values_on_worker", &["check", "a.toml", "--on-worker", "--values"]),
+        ("on_worker_offline", &["check", "a.toml", "--on-worker", "--offline"]),
     ];
     for (name, args) in calls {
         let answer = Place::new().call(args);

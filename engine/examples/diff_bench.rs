@@ -158,7 +158,7 @@ impl StagedPages for Pages {
                 let mapped = self.mapper.pick(line, &mut seen, &mut picked);
                 let key = picked[0].expect("the row was generated").trim_matches('"');
                 let modified = picked[1].expect("the row was generated").parse();
-                mapped.into_row(key.to_owned(), modified.expect("the row was generated")).0
+                mapped.into_row(key.to_owned(), modified.expect("the row was generated"))
             })
             .collect();
         let sent_at = Timestamp::from_second(index as i64).expect("a small number");

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of Temporal, so that a simulation can drive it.
 
+mod check;
 pub mod definitions;
 pub mod diff;
 pub mod log;
@@ -12,3 +13,5 @@ pub mod run;
 pub mod snapshot;
 pub mod staging;
 pub mod store;
+
+pub use check::check;

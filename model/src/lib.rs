@@ -2,6 +2,7 @@
 //!
 //! No I/O and no async here: every other crate may use this one, and this one uses none of them.
 
+pub mod check;
 pub mod definition;
 pub mod entry;
 pub mod exception;

@@ -40,25 +40,44 @@ impl RowState {
     }
 }
 
-/// Why a row cannot become a record. Carries the field's name, never its value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+/// Why a row cannot become a record. Carries the names of fields and paths, never a value.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error,
+)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum InvalidReason {
     /// A field that `policy.required` names (or the id) is missing, null or empty.
-    #[error("the required field `{field}` is empty")]
-    Empty { field: String },
-    /// A field holds an object or an array where text is expected.
-    #[error("the field `{field}` is an object or an array, text is expected")]
-    NotText { field: String },
-    /// A field is longer than a record may carry.
-    #[error("the field `{field}` has {bytes} bytes, more than {limit}")]
-    TooLong { field: String, bytes: u64, limit: u64 },
+    #[error("nothing at {path}, and the field {field} is required")]
+    Empty { field: String, path: String },
+    /// Something else stands where text is expected.
+    #[error("{found} where text is expected at {path}")]
+    NotText { path: String, found: NotText },
+    /// A value is longer than a record may carry.
+    #[error("more than {limit} bytes at {path}")]
+    TooLong { path: String, limit: u64 },
     /// The row's bytes are not UTF-8.
     #[error("the row is not valid UTF-8")]
     NotUtf8,
     /// The row is no JSON object.
     #[error("the row is not a JSON object")]
     NotJson,
+}
+
+/// What is no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NotText {
+    Object,
+    Array,
+}
+
+impl fmt::Display for NotText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Object => "object",
+            Self::Array => "array",
+        })
+    }
 }
 
 /// BLAKE3, cut to 128 bits, over a row's key, state and canonical mapped record.
@@ -152,6 +171,9 @@ pub struct Row {
     /// The mapped record as canonical JSON (fields in the mapping's order, the id among them);
     /// empty unless `state` is [`RowState::Sent`].
     pub record: String,
+    /// Why it has no record, if it is an invalid one. Not in its digest: what is wrong with a row
+    /// may change without the row becoming another one.
+    pub invalid: Option<Box<InvalidReason>>,
 }
 
 impl Row {
@@ -159,14 +181,22 @@ impl Row {
     #[must_use]
     pub fn sent(key: String, modified: i64, id: String, record: String) -> Self {
         let digest = Digest::of(&key, RowState::Sent, &record);
-        Self { key, state: RowState::Sent, digest, modified, id, record }
+        Self { key, state: RowState::Sent, digest, modified, id, record, invalid: None }
     }
 
-    /// A row without a record: filtered or invalid.
+    /// A row that cannot become a record.
+    #[must_use]
+    pub fn invalid(key: String, modified: i64, reason: InvalidReason) -> Self {
+        let row = Self::without_record(key, modified, RowState::Invalid);
+        Self { invalid: Some(Box::new(reason)), ..row }
+    }
+
+    /// A row without a record: filtered, or invalid for a reason that is not known.
     #[must_use]
     pub fn without_record(key: String, modified: i64, state: RowState) -> Self {
         let digest = Digest::of(&key, state, "");
-        Self { key, state, digest, modified, id: String::new(), record: String::new() }
+        let (id, record) = (String::new(), String::new());
+        Self { key, state, digest, modified, id, record, invalid: None }
     }
 }
 

@@ -7,12 +7,12 @@ use temporalio_client::WorkflowHistory;
 use temporalio_sdk::workflow_replayer::{WorkflowReplayer, WorkflowReplayerOptions};
 use tidemark_simulator::RandomKind;
 use tidemark_tests::{LIST, MAILCHIMP_KEY, RECORD_KEY, Stage};
-use tidemark_workflows::sync::SyncConnection;
+use tidemark_workflows::{check::CheckConnection, sync::SyncConnection};
 
 use crate::{TOMBSTONE, stage};
 
 /// The largest payload that may cross Temporal.
-const PAYLOAD_LIMIT: usize = 16 * 1024;
+pub(crate) const PAYLOAD_LIMIT: usize = 16 * 1024;
 
 /// Set to record the histories anew, from released workflow code.
 const RECORD: &str = "TIDEMARK_RECORD_HISTORIES";
@@ -33,7 +33,7 @@ async fn history_json(stage: &Stage) -> Vec<u8> {
 }
 
 /// Every `data` of a payload, decoded.
-fn payloads(value: &serde_json::Value, found: &mut Vec<Vec<u8>>) {
+pub(crate) fn payloads(value: &serde_json::Value, found: &mut Vec<Vec<u8>>) {
     match value {
         serde_json::Value::Object(fields) => {
             if let (Some(data), true) =
@@ -99,7 +99,8 @@ async fn recorded_histories_replay() {
     }
     let options = WorkflowReplayerOptions::new()
         .register_workflow::<SyncConnection>()
-        .expect("the workflow can be registered")
+        .and_then(|options| options.register_workflow::<CheckConnection>())
+        .expect("the workflows can be registered")
         .build();
     let replayer = WorkflowReplayer::new(options).expect("a workflow is registered");
     let mut replayed = 0;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test panics rather than returning an error")]
 
 mod cancel;
+mod checks;
 mod crashes;
 mod demo;
 mod flows;

@@ -12,8 +12,8 @@ use temporalio_sdk::{
     },
 };
 use tidemark_activities::{
-    COMPARISONS_AT_ONCE, Drain, Publisher, SyncActivities, schedule::ScheduleClient, setup,
-    sweep::SweepActivities,
+    COMPARISONS_AT_ONCE, CheckActivities, Drain, Publisher, SyncActivities,
+    schedule::ScheduleClient, setup, sweep::SweepActivities,
 };
 use tidemark_engine::{
     definitions,
@@ -22,7 +22,7 @@ use tidemark_engine::{
     run::{Engine, Settings},
     store::Store,
 };
-use tidemark_workflows::{sweep::SweepStore, sync::SyncConnection};
+use tidemark_workflows::{check::CheckConnection, sweep::SweepStore, sync::SyncConnection};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -214,11 +214,12 @@ impl Bench {
         let options = WorkerOptions::new(&self.config.task_queue)
             .tuner(WorkerTuner::from(tuner))
             .register_workflow::<SyncConnection>()
-            .context("the workflow cannot be registered")?
-            .register_workflow::<SweepStore>()
-            .context("the workflow of the sweep cannot be registered")?
+            .and_then(|options| options.register_workflow::<SweepStore>())
+            .and_then(|options| options.register_workflow::<CheckConnection>())
+            .context("the workflows cannot be registered")?
             .register_activities(activities)
             .register_activities(sweeping)
+            .register_activities(CheckActivities::new(Arc::clone(&self.connectors)))
             .build();
         Worker::new(runtime, self.client.clone(), options)
             .context("the SDK's worker cannot be made")

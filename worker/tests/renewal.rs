@@ -14,12 +14,13 @@ use jiff::Timestamp;
 use tidemark_engine::{
     definitions::{StoredDefinition, put},
     port::{
-        Batch, BatchOutcome, Capabilities, Connectors, Destination, DestinationCheck, FoundRow,
-        Host, Mirror, PageWriter, ReadBack, ReadRequest, Reading, Source, SourceCheck,
+        Batch, BatchOutcome, Capabilities, Connectors, Destination, FoundRow, Host, Mirror,
+        PageWriter, ReadBack, ReadRequest, Reading, Source,
     },
     store::Store,
 };
 use tidemark_model::{
+    check::{DestinationCheck, SourceCheck},
     definition::{Definition, SourceText, parse},
     failure::{Failure, FailureKind, Side},
 };

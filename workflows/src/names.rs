@@ -13,6 +13,8 @@ pub const SWEEP_WORKFLOW: &str = "SweepStore";
 
 /// The id of the sweep's schedule, and of its runs. No connection's: those have a slash.
 pub const SWEEP_ID: &str = "tidemark-sweep";
+/// The type of the workflow that looks at both ends of a definition.
+pub const CHECK_WORKFLOW: &str = "CheckConnection";
 
 /// The task queue if `TIDEMARK_TASK_QUEUE` names no other.
 pub const DEFAULT_TASK_QUEUE: &str = "tidemark";
@@ -27,6 +29,12 @@ pub fn schedule_id(connection: &ConnectionId) -> String {
 #[must_use]
 pub fn workflow_id(connection: &ConnectionId) -> String {
     format!("sync/{connection}")
+}
+
+/// The id of a check; `nonce` tells those of one connection apart.
+#[must_use]
+pub fn check_workflow_id(connection: &ConnectionId, nonce: &str) -> String {
+    format!("check/{connection}-{nonce}")
 }
 
 /// What a search attribute holds.

@@ -8,10 +8,11 @@
 
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use temporalio_client::{
     Client, Connection, NamespacedClient as _,
     grpc::WorkflowService,
-    tonic::{Code, IntoRequest as _, Request},
+    tonic::{Code, IntoRequest as _, Request, Response, Status},
 };
 use temporalio_common::protos::temporal::api::{
     schedule::v1::{SchedulePatch, ScheduleState},
@@ -26,7 +27,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    Description, Pause, Projection, ScheduleError, Standing, Undo,
+    Description, Operation, Pause, Projection, ScheduleError, Standing, Undo,
     pause::{add, note},
 };
 
@@ -36,9 +37,15 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// milliseconds, a loaded one longer, so the time doubles.
 const FIRST_PATIENCE: Duration = Duration::from_secs(1);
 /// When a change that does not show is given up. A scheduler under load takes up to a minute.
-pub(super) const LAST_PATIENCE: Duration = Duration::from_secs(120);
+const LAST_PATIENCE: Duration = Duration::from_secs(120);
 /// The most between two looks while a change is awaited.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How long a server that says that it is too busy is asked again: a scheduler under load has no
+/// room for further questions for seconds.
+const BUSY_PATIENCE: Duration = Duration::from_secs(30);
+/// The most between two questions to a busy server.
+const BUSY_INTERVAL: Duration = Duration::from_secs(2);
 
 const UPDATE: &str = "update the schedule of";
 
@@ -99,23 +106,24 @@ impl ScheduleClient {
         projection: &Projection,
         standing: &Standing,
     ) -> Result<Created, ScheduleError> {
-        let created = self
-            .service()
-            .create_schedule(request(CreateScheduleRequest {
-                namespace: self.namespace.clone(),
-                schedule_id: names::schedule_id(projection.connection()),
-                schedule: Some(projection.schedule(ScheduleState::default())),
-                identity: self.identity(),
-                request_id: request_id(),
-                memo: Some(Projection::memo()),
-                search_attributes: Some(projection.search_attributes(standing)),
-                ..CreateScheduleRequest::default()
-            }))
-            .await;
+        let message = CreateScheduleRequest {
+            namespace: self.namespace.clone(),
+            schedule_id: names::schedule_id(projection.connection()),
+            schedule: Some(projection.schedule(ScheduleState::default())),
+            identity: self.identity(),
+            request_id: request_id(),
+            memo: Some(Projection::memo()),
+            search_attributes: Some(projection.search_attributes(standing)),
+            ..CreateScheduleRequest::default()
+        };
+        let created = self.call(WorkflowService::create_schedule, message).await;
         match created {
             Ok(_) => Ok(Created::Created),
             Err(status) if status.code() == Code::AlreadyExists => Ok(Created::Exists),
-            Err(status) => Err(ScheduleError::of("create a schedule")(status)),
+            Err(status) => {
+                let operation = Operation::on("create the schedule of", projection.connection());
+                Err(ScheduleError::of(operation)(status))
+            }
         }
     }
 
@@ -124,15 +132,15 @@ impl ScheduleClient {
     /// # Errors
     /// [`ScheduleError::NotFound`] if there is none; no answer.
     pub async fn describe(&self, connection: &ConnectionId) -> Result<Description, ScheduleError> {
-        let described = self
-            .service()
-            .describe_schedule(request(DescribeScheduleRequest {
-                namespace: self.namespace.clone(),
-                schedule_id: names::schedule_id(connection),
-            }))
+        let message = DescribeScheduleRequest {
+            namespace: self.namespace.clone(),
+            schedule_id: names::schedule_id(connection),
+        };
+        let operation = Operation::on("describe the schedule of", connection);
+        self.call(WorkflowService::describe_schedule, message)
             .await
-            .map_err(ScheduleError::about(connection, "describe the schedule of"))?;
-        Ok(Description::of(described.into_inner()))
+            .map(Description::of)
+            .map_err(ScheduleError::of(operation))
     }
 
     /// Makes the schedule what the projection says, until it shows. Pauses stay as they are,
@@ -146,8 +154,7 @@ impl ScheduleClient {
         standing: &Standing,
     ) -> Result<(), ScheduleError> {
         // The attributes cannot be looked at, so one update is sent in any case.
-        let deadline = Instant::now() + LAST_PATIENCE;
-        let seen = self.look(projection.connection(), deadline).await?;
+        let seen = self.describe(projection.connection()).await?;
         if self.send(projection, standing, &seen).await? == Published::Gone {
             return Err(ScheduleError::NotFound { connection: projection.connection().clone() });
         }
@@ -179,25 +186,23 @@ impl ScheduleClient {
         standing: &Standing,
         seen: &Description,
     ) -> Result<Published, ScheduleError> {
-        let sent = self
-            .service()
-            .update_schedule(request(UpdateScheduleRequest {
-                namespace: self.namespace.clone(),
-                schedule_id: names::schedule_id(projection.connection()),
-                schedule: Some(projection.schedule(seen.state())),
-                conflict_token: seen.token(),
-                identity: self.identity(),
-                request_id: request_id(),
-                search_attributes: Some(projection.search_attributes(standing)),
-                ..UpdateScheduleRequest::default()
-            }))
-            .await;
+        let message = UpdateScheduleRequest {
+            namespace: self.namespace.clone(),
+            schedule_id: names::schedule_id(projection.connection()),
+            schedule: Some(projection.schedule(seen.state())),
+            conflict_token: seen.token(),
+            identity: self.identity(),
+            request_id: request_id(),
+            search_attributes: Some(projection.search_attributes(standing)),
+            ..UpdateScheduleRequest::default()
+        };
+        let sent = self.call(WorkflowService::update_schedule, message).await;
         match sent {
             Ok(_) => Ok(Published::Sent),
             Err(status) if status.code() == Code::FailedPrecondition => Ok(Published::Stale),
             Err(status) if status.code() == Code::NotFound => Ok(Published::Gone),
             Err(status) => {
-                Err(ScheduleError::about(projection.connection(), "update the schedule of")(status))
+                Err(ScheduleError::of(Operation::on(UPDATE, projection.connection()))(status))
             }
         }
     }
@@ -256,18 +261,19 @@ impl ScheduleClient {
     /// # Errors
     /// No answer, or a refusal.
     pub async fn delete(&self, connection: &ConnectionId) -> Result<(), ScheduleError> {
-        let deleted = self
-            .service()
-            .delete_schedule(request(DeleteScheduleRequest {
-                namespace: self.namespace.clone(),
-                schedule_id: names::schedule_id(connection),
-                identity: self.identity(),
-            }))
-            .await;
+        let message = DeleteScheduleRequest {
+            namespace: self.namespace.clone(),
+            schedule_id: names::schedule_id(connection),
+            identity: self.identity(),
+        };
+        let deleted = self.call(WorkflowService::delete_schedule, message).await;
         match deleted {
             Ok(_) => Ok(()),
             Err(status) if status.code() == Code::NotFound => Ok(()),
-            Err(status) => Err(ScheduleError::about(connection, "delete the schedule of")(status)),
+            Err(status) => {
+                let operation = Operation::on("delete the schedule of", connection);
+                Err(ScheduleError::of(operation)(status))
+            }
         }
     }
 
@@ -281,12 +287,11 @@ impl ScheduleClient {
     ) -> Result<Description, ScheduleError> {
         let deadline = Instant::now() + LAST_PATIENCE;
         let mut patience = FIRST_PATIENCE;
-        let mut now = self.look(connection, deadline).await?;
+        let mut now = self.describe(connection).await?;
         while !shows(&now) {
             if Instant::now() >= deadline {
                 return Err(ScheduleError::NotDone {
-                    operation: change.operation(),
-                    connection: connection.clone(),
+                    operation: Operation::on(change.operation(), connection),
                     waited: LAST_PATIENCE,
                 });
             }
@@ -294,7 +299,7 @@ impl ScheduleClient {
             let sent = Instant::now();
             let mut poll = Poll::default();
             loop {
-                now = self.look(connection, deadline).await?;
+                now = self.describe(connection).await?;
                 if shows(&now) || sent.elapsed() >= patience {
                     break;
                 }
@@ -303,23 +308,6 @@ impl ScheduleClient {
             patience *= 2;
         }
         Ok(now)
-    }
-
-    /// Describes, and has patience with a busy server until the deadline.
-    pub(super) async fn look(
-        &self,
-        connection: &ConnectionId,
-        deadline: Instant,
-    ) -> Result<Description, ScheduleError> {
-        let mut poll = Poll::default();
-        loop {
-            match self.describe(connection).await {
-                Err(ScheduleError::Busy { .. }) if Instant::now() < deadline => {
-                    poll.pause(LOOK_INTERVAL).await;
-                }
-                described => return described,
-            }
-        }
     }
 
     async fn request_change(
@@ -333,23 +321,29 @@ impl ScheduleClient {
             Change::Update { projection, standing } => {
                 self.send(projection, standing, now).await.map(drop)
             }
-            Change::Patch { operation, patch } => self
-                .service()
-                .patch_schedule(request(PatchScheduleRequest {
+            Change::Patch { operation, patch } => {
+                let message = PatchScheduleRequest {
                     namespace: self.namespace.clone(),
                     schedule_id: names::schedule_id(connection),
                     patch: Some(patch(now)),
                     identity: self.identity(),
                     request_id: request_id(),
-                }))
-                .await
-                .map(drop)
-                .map_err(ScheduleError::about(connection, operation)),
+                };
+                self.call(WorkflowService::patch_schedule, message)
+                    .await
+                    .map(drop)
+                    .map_err(ScheduleError::of(Operation::on(operation, connection)))
+            }
         }
     }
 
-    pub(super) fn service(&self) -> Box<dyn WorkflowService> {
-        self.connection.workflow_service()
+    /// Makes a call, [`patiently`].
+    pub(super) async fn call<M: Clone, T>(
+        &self,
+        call: Call<dyn WorkflowService, M, T>,
+        message: M,
+    ) -> Result<T, Status> {
+        patiently(&mut *self.connection.workflow_service(), call, message).await
     }
 
     pub(super) fn namespace(&self) -> &str {
@@ -361,8 +355,33 @@ impl ScheduleClient {
     }
 }
 
+/// A call of a service.
+type Call<S, M, T> =
+    for<'s> fn(&'s mut S, Request<M>) -> BoxFuture<'s, Result<Response<T>, Status>>;
+
+/// Calls, and calls again for a while as long as the server says that it is too busy: nothing was
+/// done then. The transport below repeats nothing.
+async fn patiently<S: ?Sized, M: Clone, T>(
+    service: &mut S,
+    call: Call<S, M, T>,
+    message: M,
+) -> Result<T, Status> {
+    let deadline = Instant::now() + BUSY_PATIENCE;
+    let mut poll = Poll::default();
+    loop {
+        match call(service, request(message.clone())).await {
+            Err(status)
+                if status.code() == Code::ResourceExhausted && Instant::now() < deadline =>
+            {
+                poll.pause(BUSY_INTERVAL).await;
+            }
+            done => return done.map(Response::into_inner),
+        }
+    }
+}
+
 /// A request with its time limit.
-pub(super) fn request<T>(message: T) -> Request<T> {
+fn request<T>(message: T) -> Request<T> {
     let mut request = message.into_request();
     request.set_timeout(REQUEST_TIMEOUT);
     request
@@ -386,5 +405,64 @@ impl Poll {
     pub(super) async fn pause(&mut self, longest: Duration) {
         tokio::time::sleep(self.0).await;
         self.0 = (self.0 * 2).min(longest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Refuses so many calls with a code, and counts them all.
+    struct Server {
+        refusals: u32,
+        code: Code,
+        call_count: u32,
+    }
+
+    impl Server {
+        fn new(refusals: u32, code: Code) -> Self {
+            Self { refusals, code, call_count: 0 }
+        }
+
+        fn call(&mut self, _: Request<()>) -> BoxFuture<'_, Result<Response<u32>, Status>> {
+            self.call_count += 1;
+            let answer = if self.call_count > self.refusals {
+                Ok(Response::new(self.call_count))
+            } else {
+                Err(Status::new(self.code, "query buffer is full"))
+            };
+            Box::pin(std::future::ready(answer))
+        }
+
+        async fn ask(&mut self) -> Result<u32, ScheduleError> {
+            let operation =
+                Operation::on("describe the schedule of", &"acme/news".parse().unwrap());
+            patiently(self, Self::call, ()).await.map_err(ScheduleError::of(operation))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_server_is_asked_again() {
+        let mut server = Server::new(5, Code::ResourceExhausted);
+        assert_eq!(server.ask().await.unwrap(), 6);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_stays_busy_is_given_up_and_the_error_names_the_connection() {
+        let mut server = Server::new(u32::MAX, Code::ResourceExhausted);
+        let error = server.ask().await.unwrap_err();
+        assert!(matches!(error, ScheduleError::Busy { .. }), "{error:?}");
+        assert_eq!(error.to_string(), "temporal is too busy to describe the schedule of acme/news");
+        let calls = server.call_count;
+        assert!((10..30).contains(&calls), "{calls} calls");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_else_is_repeated() {
+        for code in [Code::Unavailable, Code::InvalidArgument, Code::NotFound] {
+            let mut server = Server::new(1, code);
+            server.ask().await.unwrap_err();
+            assert_eq!(server.call_count, 1, "{code:?}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Schedules by what they are and how they do.
 
+use temporalio_client::grpc::WorkflowService;
 use temporalio_common::protos::temporal::api::workflowservice::v1::ListSchedulesRequest;
 use tidemark_model::ids::{AccountId, ConnectionId};
 use tidemark_workflows::{
@@ -7,7 +8,7 @@ use tidemark_workflows::{
     names::{self, SearchAttribute},
 };
 
-use super::{Listed, ScheduleClient, ScheduleError};
+use super::{Listed, Operation, ScheduleClient, ScheduleError};
 
 /// Visibility answers at most so many at once.
 const PAGE_SIZE: i32 = 1_000;
@@ -64,7 +65,6 @@ impl ScheduleClient {
     /// # Errors
     /// Temporal cannot be reached or refuses the query.
     pub async fn list(&self, filter: &ScheduleFilter) -> Result<Vec<Listed>, ScheduleError> {
-        const OPERATION: &str = "list schedules";
         let query = filter.query();
         let mut listed = Vec::new();
         let mut next_page_token = Vec::new();
@@ -76,11 +76,9 @@ impl ScheduleClient {
                 query: query.clone(),
             };
             let page = self
-                .service()
-                .list_schedules(super::client::request(request))
+                .call(WorkflowService::list_schedules, request)
                 .await
-                .map_err(ScheduleError::of(OPERATION))?
-                .into_inner();
+                .map_err(ScheduleError::of(Operation::general("list schedules")))?;
             listed.extend(page.schedules.iter().filter_map(Listed::of));
             next_page_token = page.next_page_token;
             if next_page_token.is_empty() {

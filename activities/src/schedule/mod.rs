@@ -14,7 +14,7 @@ mod trigger;
 
 pub use client::{Created, Published, ScheduleClient};
 pub use description::{Description, Listed, RunRef, RunStatus, ScheduleAttributes, StartedRun};
-pub use error::ScheduleError;
+pub use error::{Operation, ScheduleError};
 pub use list::ScheduleFilter;
 pub use pause::{Pause, Undo};
 pub use projection::{ProjectedFrom, Projection, ProjectionSettings, Standing};

@@ -7,11 +7,10 @@ use temporalio_common::protos::temporal::api::{
     schedule::v1::{SchedulePatch, TriggerImmediatelyRequest},
 };
 use tidemark_model::ids::ConnectionId;
-use tokio::time::Instant;
 
 use super::{
     Description, RunRef, ScheduleClient, ScheduleError, StartedRun,
-    client::{Change, LAST_PATIENCE, Poll},
+    client::{Change, Poll},
 };
 
 /// How often the server is asked whether a waiting run was started.
@@ -46,7 +45,7 @@ impl ScheduleClient {
     /// # Errors
     /// No such schedule, no answer, or the server did not do it in time.
     pub async fn trigger(&self, connection: &ConnectionId) -> Result<Trigger, ScheduleError> {
-        let before = self.look(connection, Instant::now() + LAST_PATIENCE).await?;
+        let before = self.describe(connection).await?;
         let trigger = Trigger {
             connection: connection.clone(),
             earlier_count: before.action_count,
@@ -83,8 +82,7 @@ impl ScheduleClient {
     pub async fn wait_triggered(&self, trigger: &Trigger) -> Result<StartedRun, ScheduleError> {
         let mut poll = Poll::default();
         loop {
-            let deadline = Instant::now() + LAST_PATIENCE;
-            if let Some(run) = trigger.run_in(&self.look(&trigger.connection, deadline).await?) {
+            if let Some(run) = trigger.run_in(&self.describe(&trigger.connection).await?) {
                 return Ok(run);
             }
             poll.pause(WAIT_BETWEEN_LOOKS).await;

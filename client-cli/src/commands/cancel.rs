@@ -26,10 +26,11 @@ impl Args {
     pub(crate) async fn run(self, session: &Session) -> Result<Exit, Error> {
         let chosen = self.many.choose(session, "cancel the runs of").await?;
         if chosen.dry_run {
-            return many::dry_run(session.ui(), self.output.output, &chosen, "cancelled");
+            return many::dry_run(session, self.output.output, &chosen, "cancelled").await;
         }
         session.announce().await?;
-        let results = many::each(&chosen.ids, |id| cancel(session, id, "tidemark cancel")).await;
+        let results =
+            many::each(&chosen.ids, async |id| cancel(session, id, "tidemark cancel").await).await;
         many::report(session.ui(), self.output.output, results)
     }
 }

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use tidemark_engine::definitions;
-use tidemark_engine::port::SampleRecord;
+use tidemark_model::check::SampleRecord;
 use tidemark_model::definition::{Definition, parse};
 use tidemark_model::failure::{Failure, Side};
 use tidemark_model::ids::ConnectionId;
@@ -16,16 +16,17 @@ use crate::probe::{Probe, Probed};
 use crate::session::Session;
 use crate::ui::details::Details;
 use crate::ui::output::{OutputArgs, Subject};
-use crate::ui::text::{counted, cut};
-use crate::{files, secrets};
+use crate::ui::text::counted;
+use crate::{files, on_worker, secrets};
 
 /// Connections that are looked at at once.
 const SIMULTANEOUS: usize = 8;
 
 /// Look whether definitions would work, without changing anything
 ///
-/// Every problem of every file is told at once. Then both ends are asked from here, with the
-/// secrets that are at hand here: does the key work, is the list there, does the mapping fit.
+/// Every problem of every file is told at once. Then both ends are asked: does the key work, is
+/// the list there, does the mapping fit. They are asked from here, with the secrets that are at
+/// hand here, or with --on-worker from where the workers are, with theirs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Files, folders of .toml files, or - for stdin
@@ -35,6 +36,10 @@ pub(crate) struct Args {
     /// Only look at the files
     #[arg(long)]
     offline: bool,
+
+    /// Let a worker ask both ends, with its own secrets
+    #[arg(long, conflicts_with = "offline")]
+    on_worker: bool,
 
     /// Show the contents of the sample records, which may be personal data
     #[arg(long, conflicts_with = "offline")]
@@ -60,13 +65,8 @@ struct SourceFound {
     name: String,
     row_total: u64,
     invalid_count: u64,
-    samples: Vec<Sample>,
-}
-
-/// A record as it would be sent.
-#[derive(Debug, Serialize)]
-struct Sample {
-    fields: Vec<(String, String)>,
+    invalid_reasons: Vec<(String, u64)>,
+    samples: Vec<SampleRecord>,
 }
 
 #[derive(Debug, Serialize)]
@@ -77,16 +77,23 @@ struct ProblemFound {
 
 impl Args {
     pub(crate) async fn run(self, session: &Session) -> Result<Exit, Error> {
+        if self.on_worker && self.values {
+            return Err(Error::usage(
+                "--values and --on-worker exclude each other: contents of records never cross \
+                 Temporal",
+                "leave one of them out; --values needs the secrets here",
+            ));
+        }
         let texts = files::read(&self.paths)?;
         let stored = stored(session).await;
         let definitions =
             parse(&texts, &stored).map_err(|problems| Error::Definitions { problems })?;
-        let probe = if self.offline { None } else { Some(Probe::new()?) };
+        let asker = self.asker(session).await?;
         let checked: Vec<Checked> = stream::iter(&definitions)
-            .map(|definition| check(probe.as_ref(), definition, self.values))
+            .map(|definition| check(&asker, definition, self.values))
             .buffered(SIMULTANEOUS)
-            .collect()
-            .await;
+            .try_collect()
+            .await?;
         session.ui().subjects(self.output.output, &checked)?;
         let count = checked.len();
         match checked.iter().filter(|checked| !checked.ok).count() {
@@ -94,6 +101,26 @@ impl Args {
             failed_count => Err(Error::CheckFailed { failed_count, count }),
         }
     }
+}
+
+impl Args {
+    async fn asker<'s>(&self, session: &'s Session) -> Result<Asker<'s>, Error> {
+        if self.offline {
+            Ok(Asker::Nobody)
+        } else if self.on_worker {
+            on_worker::insist_on_one(session).await?;
+            Ok(Asker::Worker(session))
+        } else {
+            Ok(Asker::Here(Probe::new()?))
+        }
+    }
+}
+
+/// Who asks both ends.
+enum Asker<'s> {
+    Nobody,
+    Here(Probe),
+    Worker(&'s Session),
 }
 
 /// Definitions of other connections, if a store is at hand: two must not delete each other's
@@ -104,7 +131,11 @@ async fn stored(session: &Session) -> Vec<Definition> {
     all.into_iter().filter_map(|(_, stored)| stored.definition).collect()
 }
 
-async fn check(probe: Option<&Probe>, definition: &Definition, values: bool) -> Checked {
+/// Looks at one definition.
+///
+/// # Errors
+/// No worker can be asked. What would not work is no error but part of the answer.
+async fn check(asker: &Asker<'_>, definition: &Definition, values: bool) -> Result<Checked, Error> {
     let mut checked = Checked {
         id: definition.id().clone(),
         summary: definition.summary(),
@@ -113,55 +144,52 @@ async fn check(probe: Option<&Probe>, definition: &Definition, values: bool) -> 
         destination: None,
         problems: Vec::new(),
     };
-    let Some(probe) = probe else { return checked };
-    let missing = secrets::missing(definition);
+    let (probed, missing) = match asker {
+        Asker::Nobody => return Ok(checked),
+        Asker::Here(probe) => (probe.look(definition).await, secrets::missing(definition)),
+        Asker::Worker(session) => {
+            (Probed::of(definition, on_worker::check(session, definition).await?), Vec::new())
+        }
+    };
     for one in &missing {
-        checked.problem(one.message(), Some("set it for this command as well".to_owned()));
+        let hint = "set it for this command as well, or let a worker look with --on-worker";
+        checked.problem(one.message(), Some(hint.to_owned()));
     }
     // What the missing secret of an end leads to is no second problem.
     let at_hand = |side| !missing.iter().any(|one| one.side == side);
-    let Probed { source, destination } = probe.look(definition).await;
-    match source {
+    match probed.source {
         Ok(found) => {
             checked.source = Some(SourceFound {
                 name: found.name,
                 row_total: found.row_total,
                 invalid_count: found.invalid_count,
+                invalid_reasons: found.invalid_reasons,
                 samples: found.samples.into_iter().map(|one| sample(one, values)).collect(),
             });
         }
         Err(failure) if at_hand(Side::Source) => checked.failure(&failure),
         Err(_) => {}
     }
-    match destination {
+    match probed.destination {
         Ok(found) => checked.destination = Some(found.answer),
         Err(failure) if at_hand(Side::Destination) => checked.failure(&failure),
         Err(_) => {}
     }
-    checked
+    Ok(checked)
 }
 
-fn sample(record: SampleRecord, values: bool) -> Sample {
-    let shown = |text: String| if values { text } else { masked(&text) };
-    Sample { fields: record.fields.into_iter().map(|(name, text)| (name, shown(text))).collect() }
-}
-
-/// The shape of a text without its content: letters are x, digits 9.
-pub(crate) fn masked(text: &str) -> String {
-    let shape: String = text
-        .chars()
-        .map(|c| match c {
-            c if c.is_ascii_digit() => '9',
-            c if c.is_alphanumeric() => 'x',
-            c => c,
-        })
-        .collect();
-    cut(&shape, 40)
+/// A worker masks before it answers; a mask of a mask is the same.
+fn sample(record: SampleRecord, values: bool) -> SampleRecord {
+    if values { record } else { record.masked() }
 }
 
 impl Checked {
     fn problem(&mut self, message: String, hint: Option<String>) {
         self.ok = false;
+        // What keeps both ends from being asked is one problem.
+        if self.problems.iter().any(|problem| problem.message == message) {
+            return;
+        }
         self.problems.push(ProblemFound { message, hint });
     }
 
@@ -184,8 +212,12 @@ impl Subject for Checked {
             details = details
                 .pair("source", format!("{}, {}", source.name, counted(source.row_total, "row")));
             if source.invalid_count > 0 {
-                let count = counted(source.invalid_count, "row");
-                details = details.pair("invalid", format!("{count} of the first page"));
+                let mut invalid =
+                    format!("{} of the first page", counted(source.invalid_count, "row"));
+                for (reason, count) in &source.invalid_reasons {
+                    invalid += &format!("\n{count} × {reason}");
+                }
+                details = details.pair("invalid", invalid);
             }
             for (place, sample) in (1..).zip(&source.samples) {
                 let fields: Vec<String> =
@@ -202,17 +234,5 @@ impl Subject for Checked {
 
     fn name(&self) -> String {
         self.id.to_string()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mask_keeps_the_shape_and_nothing_else() {
-        assert_eq!(masked("Ada.Lovelace+1815@example.com"), "xxx.xxxxxxxx+9999@xxxxxxx.xxx");
-        assert_eq!(masked("Żółć 12"), "xxxx 99");
-        assert_eq!(masked(&"a".repeat(1_000)).chars().count(), 40);
     }
 }

@@ -89,7 +89,9 @@ impl Args {
             .await;
         match self.sort {
             Order::Id => {}
-            Order::Health => standings.sort_by_key(|standing| standing.severity),
+            Order::Health => {
+                standings.sort_by_key(|standing| (standing.severity, !standing.overdue()))
+            }
             // One that never was in step is the oldest.
             Order::Age => standings.sort_by_key(|standing| standing.synced_through),
             Order::Next => {
@@ -158,6 +160,11 @@ async fn last_error(session: &Session, listed: &Listed) -> Option<String> {
 }
 
 impl Standing {
+    /// Whether somebody has to be told that it is behind.
+    fn overdue(&self) -> bool {
+        !self.paused && self.lag_deadline.is_some_and(|deadline| deadline < self.now)
+    }
+
     fn health_cell(&self) -> Cell {
         let tone = match self.severity {
             0 => Tone::Bad,
@@ -165,9 +172,9 @@ impl Standing {
             4 => Tone::Good,
             _ => Tone::Plain,
         };
-        let overdue = self.lag_deadline.is_some_and(|deadline| deadline < self.now);
+        let overdue = self.overdue();
         let mut text = self.health.unwrap_or("unknown").to_owned();
-        if overdue && !self.paused {
+        if overdue {
             text += ", late";
         }
         if self.paused {

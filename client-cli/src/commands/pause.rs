@@ -49,11 +49,11 @@ impl Args {
         pause.check()?;
         let chosen = self.many.choose(session, "pause").await?;
         if chosen.dry_run {
-            return many::dry_run(session.ui(), self.output.output, &chosen, "paused");
+            return many::dry_run(session, self.output.output, &chosen, "paused").await;
         }
         session.announce().await?;
-        let results =
-            many::each(&chosen.ids, |id| pause_one(session, id, &pause, self.cancel)).await;
+        let pause_one = async |id| pause_one(session, id, &pause, self.cancel).await;
+        let results = many::each(&chosen.ids, pause_one).await;
         many::report(session.ui(), self.output.output, results)
     }
 }

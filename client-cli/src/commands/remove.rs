@@ -65,9 +65,25 @@ impl Args {
             who = self.decider.name()?;
             records::check(session, &chosen.ids).await?;
         }
-        let counted = many::each(&chosen.ids, |id| record_count(session, id)).await;
-        let known: Vec<u64> =
-            counted.iter().filter_map(|(_, count)| count.as_ref().ok().copied()).collect();
+        let counted = many::each(&chosen.ids, async |id| record_count(session, id).await).await;
+        if chosen.dry_run {
+            let would = |(id, count): (_, Result<u64, Error>)| {
+                let what = |count| if deletes { are(count) + " removed" } else { stay(count) };
+                let report = |count| Report::done(id, format!("would be removed; {}", what(count)));
+                (id, count.map(report))
+            };
+            let results = counted.into_iter().map(would).collect();
+            return many::report(session.ui(), self.output.output, results);
+        }
+        let mut known = Vec::with_capacity(counted.len());
+        for (_, count) in counted {
+            match count {
+                Ok(count) => known.push(count),
+                // Nobody is asked about the only one if it is not there.
+                Err(error) if chosen.ids.len() == 1 => return Err(error),
+                Err(_) => {}
+            }
+        }
         let question = format!(
             "Remove {}, {}? {}{}.",
             number_of(chosen.ids.len(), "connection"),
@@ -80,9 +96,6 @@ impl Args {
             },
             if self.purge { "; snapshots, pages and dead letters are erased" } else { "" },
         );
-        if chosen.dry_run {
-            return many::dry_run(session.ui(), self.output.output, &chosen, "removed");
-        }
         session.announce().await?;
         session.ui().confirm(&question, self.many.yes())?;
         let bars = Bars::new(session.ui());
@@ -112,8 +125,13 @@ fn are(count: u64) -> String {
     format!("{} {}", counted(count, "record"), if count == 1 { "is" } else { "are" })
 }
 
+/// The records that a connection keeps in step.
 async fn record_count(session: &Session, id: &ConnectionId) -> Result<u64, Error> {
-    let log = Log::open(&session.store().await?.connection(id)).await?;
+    let folder = session.store().await?.connection(id);
+    if definitions::newest(&folder).await?.is_none() {
+        return Err(session.unknown(id).await);
+    }
+    let log = Log::open(&folder).await?;
     Ok(log.newest_commit().map_or(0, |commit| commit.receipt.records.next))
 }
 

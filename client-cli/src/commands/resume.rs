@@ -41,11 +41,11 @@ impl Args {
             _ => self.many.choose(session, "resume").await?,
         };
         if chosen.dry_run {
-            return many::dry_run(session.ui(), self.output.output, &chosen, "resumed");
+            return many::dry_run(session, self.output.output, &chosen, "resumed").await;
         }
         session.announce().await?;
         let undo = self.paused_by.clone().map_or(Undo::All, Undo::Tag);
-        let results = many::each(&chosen.ids, |id| resume(session, id, &undo)).await;
+        let results = many::each(&chosen.ids, async |id| resume(session, id, &undo).await).await;
         many::report(session.ui(), self.output.output, results)
     }
 

@@ -7,7 +7,7 @@ use tidemark_model::progress::Stage;
 
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::run::{self, Open, Run, hold_details, receipt_details, who_must_act};
+use crate::run::{self, Open, Run, StepTaken, hold_details, receipt_details, who_must_act};
 use crate::selection;
 use crate::session::Session;
 use crate::ui::details::Details;
@@ -47,6 +47,8 @@ struct InFull {
     connection: ConnectionId,
     run: Run,
     open: Option<Open>,
+    /// Of the past, as far as Temporal still knows them.
+    steps: Vec<StepTaken>,
     who_must_act: Option<&'static str>,
     link: Option<String>,
 }
@@ -69,12 +71,14 @@ impl Args {
         } else {
             None
         };
+        let steps = session.temporal().await?.steps(&run.reference()).await?;
         let in_full = InFull {
             link: session.links()?.run(&run.reference()),
             who_must_act: run.ended.as_ref().and_then(|ended| ended.class()).map(who_must_act),
             connection: self.id,
             run,
             open,
+            steps,
         };
         ui.subject(self.output.output, &in_full)?;
         Ok(Exit::Ok)
@@ -118,7 +122,8 @@ impl Subject for InFull {
                     .pair_if("hint", failure.hint.as_deref());
             }
         }
-        details
+        let steps = self.steps.iter().map(StepTaken::cells).collect();
+        details.table("steps", StepTaken::COLUMNS, steps)
     }
 
     fn name(&self) -> String {

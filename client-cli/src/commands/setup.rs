@@ -46,7 +46,8 @@ impl Args {
         };
         if self.print {
             let (_, client) = session::settings()?;
-            ui.data(&(commands(&client.namespace, &settings) + "\n"))?;
+            let commands = commands(&client.namespace, &settings);
+            ui.subject(self.output.output, &Printed { commands })?;
             return Ok(Exit::Ok);
         }
         let temporal = session.temporal().await?;
@@ -65,6 +66,22 @@ impl Args {
             },
         )?;
         Ok(Exit::Ok)
+    }
+}
+
+/// The commands that somebody else is to run.
+#[derive(Debug, Serialize)]
+struct Printed {
+    commands: String,
+}
+
+impl Subject for Printed {
+    fn details(&self) -> Details {
+        Details::default().text("", self.commands.as_str())
+    }
+
+    fn name(&self) -> String {
+        self.commands.clone()
     }
 }
 

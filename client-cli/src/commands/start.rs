@@ -50,7 +50,7 @@ impl Args {
         let chosen = self.many.choose(session, "start").await?;
         let orders = self.order.prepare(session, &chosen.ids).await?;
         if chosen.dry_run {
-            return many::dry_run(session.ui(), self.output.output, &chosen, "started");
+            return many::dry_run(session, self.output.output, &chosen, "started").await;
         }
         session.announce().await?;
         orders.ask(session, &chosen.ids, self.many.yes())?;

@@ -2,6 +2,7 @@ use std::io::ErrorKind;
 
 use anstream::adapter::strip_str;
 use temporalio_client::tonic::{Code, Status};
+use tidemark_activities::schedule::Operation;
 use tidemark_model::definition::{SourceText, parse};
 use tidemark_model::failure::{FailureKind, Side};
 
@@ -73,15 +74,21 @@ fn all() -> Vec<Error> {
         },
         Error::Schedule(ScheduleError::NotFound { connection: id() }),
         Error::Schedule(ScheduleError::Unreachable {
-            operation: "list schedules",
+            operation: Operation::general("list schedules"),
             source: status(Code::DeadlineExceeded, "timeout expired"),
         }),
+        Error::Schedule(ScheduleError::Busy {
+            operation: Operation::on("describe the schedule of", &id()),
+            source: status(Code::ResourceExhausted, "query buffer is full"),
+        }),
         Error::Schedule(ScheduleError::Refused {
-            operation: "list schedules",
+            operation: Operation::general("list schedules"),
             source: status(Code::InvalidArgument, "no mapping defined for ConnectionId"),
         }),
         Error::Setup(SetupError::NoNamespace { namespace: "staging".to_owned() }),
         Error::Temporal { operation: "list runs", source: status(Code::Internal, "it broke") },
+        Error::NoWorker { task_queue: "tidemark".to_owned() },
+        Error::CheckLost { id: id(), reason: "Workflow terminated".to_owned() },
         Error::NotASync { workflow_id: "another-workflow".to_owned() },
         Error::NotTried,
         Error::Detached { id: id() },

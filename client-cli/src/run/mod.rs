@@ -8,6 +8,7 @@ mod links;
 mod open;
 mod past;
 mod sentence;
+mod steps;
 
 pub(crate) use self::ended::ended;
 pub(crate) use self::ending::Ending;
@@ -16,3 +17,4 @@ pub(crate) use self::links::Links;
 pub(crate) use self::open::{Open, progress_sentence};
 pub(crate) use self::past::{Run, find, recent};
 pub(crate) use self::sentence::{hold_details, receipt_details, receipt_sentence, who_must_act};
+pub(crate) use self::steps::StepTaken;

@@ -2,8 +2,9 @@
 //! mapping fit.
 
 use serde_json::{Map, Value};
-use tidemark_engine::port::{Clock, SampleRecord, SourceCheck};
+use tidemark_engine::{mapping::InvalidReasons, port::Clock};
 use tidemark_model::{
+    check::{SampleRecord, SourceCheck},
     failure::Failure,
     row::{Row, RowState},
 };
@@ -26,10 +27,13 @@ pub(super) async fn check(
     cost.add(answer.cost());
     let page = mapping.page(answer.body()).map_err(|malformed| unreadable(&malformed))?;
     let invalid = page.rows.iter().filter(|row| row.state == RowState::Invalid);
+    let reasons: InvalidReasons =
+        page.rows.iter().filter_map(|row| row.invalid.as_deref()).collect();
     Ok(SourceCheck {
         name: list.name,
         row_total: page.total,
         invalid_count: invalid.count() as u64,
+        invalid_reasons: reasons.most_frequent(),
         samples: page.rows.iter().filter_map(sample).take(SAMPLES).collect(),
         // Of a list without members nothing is known.
         unmatched_paths: if page.rows.is_empty() {

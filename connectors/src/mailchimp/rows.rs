@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use tidemark_engine::mapping::{Mapper, PathsSeen};
 use tidemark_model::{
     definition::{Definition, MailchimpDefinition},
-    row::{Row, RowState},
+    row::{InvalidReason, Row, RowState},
 };
 
 use super::wire::{Member, Members};
@@ -89,9 +89,9 @@ impl Mapping {
         let modified = head.last_changed();
         let status = head.status();
         let row = if text.is_replaced_in(member.get()) {
-            Row::without_record(key, modified, RowState::Invalid)
+            Row::invalid(key, modified, InvalidReason::NotUtf8)
         } else if self.mailchimp.sends(&status) {
-            mapped.into_row(key, modified).0
+            mapped.into_row(key, modified)
         } else {
             Row::without_record(key, modified, RowState::Filtered)
         };

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tidemark_engine::port::{
-    FoundRow, Host, Mirror, PageWriter, ReadRequest, Reading, Source, SourceCheck, SystemClock,
+    FoundRow, Host, Mirror, PageWriter, ReadRequest, Reading, Source, SystemClock,
 };
-use tidemark_model::{definition::MailchimpDefinition, failure::Failure};
+use tidemark_model::{check::SourceCheck, definition::MailchimpDefinition, failure::Failure};
 
 use super::{Client, Mapping, check, find, reading};
 

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use futures::stream::{self, StreamExt};
 use reqwest::StatusCode;
 use tidemark_engine::port::{
-    Batch, BatchKind, BatchOutcome, Capabilities, Destination, DestinationCheck, ReadBack,
-    Rejection, SystemClock, Write,
+    Batch, BatchKind, BatchOutcome, Capabilities, Destination, ReadBack, Rejection, SystemClock,
+    Write,
 };
 use tidemark_model::{
+    check::DestinationCheck,
     definition::{Definition, DeleteRule, ReadRule, RecordApiDefinition, SourcePath},
     failure::{Failure, FailureKind, Side},
 };

@@ -4,6 +4,7 @@
 //! into the record, everything else is skipped without being built. What comes out is canonical:
 //! the same values give the same bytes, so that digests can be compared.
 
+mod reasons;
 mod record;
 mod seen;
 mod trie;
@@ -12,9 +13,10 @@ use std::sync::Arc;
 
 use tidemark_model::{
     definition::Definition,
-    row::{InvalidReason, Row, RowState},
+    row::{InvalidReason, Row},
 };
 
+pub use reasons::InvalidReasons;
 pub use seen::PathsSeen;
 
 use record::Field;
@@ -78,10 +80,10 @@ impl Mapper {
         required: impl Fn(&str) -> bool,
         others: &[&str],
     ) -> Self {
-        let mut shapes = vec![Field::new(ID, id_prefix, true)];
+        let mut shapes = vec![Field::new(ID, id_path, id_prefix, true)];
         let mut paths = vec![id_path.to_owned()];
         for (field, path) in fields {
-            shapes.push(Field::new(field, "", required(field)));
+            shapes.push(Field::new(field, path, "", required(field)));
             paths.push(path.to_owned());
         }
         let trie = PathTrie::new(paths.iter().map(String::as_str).chain(others.iter().copied()));
@@ -127,7 +129,7 @@ impl Mapper {
             .map_or_else(Mapped::Invalid, |(id, json)| Mapped::Record { id, json })
     }
 
-    /// Maps a source record into a row of the listing, and says why if it is an invalid one.
+    /// Maps a source record into a row of the listing, which says why if it is an invalid one.
     #[must_use]
     pub fn row(
         &self,
@@ -135,20 +137,18 @@ impl Mapper {
         modified: i64,
         source_record: &str,
         seen: &mut PathsSeen,
-    ) -> (Row, Option<InvalidReason>) {
+    ) -> Row {
         self.map(source_record, seen).into_row(key, modified)
     }
 }
 
 impl Mapped {
-    /// The row of the listing, and why it is an invalid one if it is.
+    /// The row of the listing, which says why if it is an invalid one.
     #[must_use]
-    pub fn into_row(self, key: String, modified: i64) -> (Row, Option<InvalidReason>) {
+    pub fn into_row(self, key: String, modified: i64) -> Row {
         match self {
-            Self::Record { id, json } => (Row::sent(key, modified, id, json), None),
-            Self::Invalid(reason) => {
-                (Row::without_record(key, modified, RowState::Invalid), Some(reason))
-            }
+            Self::Record { id, json } => Row::sent(key, modified, id, json),
+            Self::Invalid(reason) => Row::invalid(key, modified, reason),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use tidemark_model::row::InvalidReason;
+use tidemark_model::row::{InvalidReason, NotText};
 
 use super::{FIELD_LIMIT, trie::Picked};
 
@@ -10,6 +10,8 @@ use super::{FIELD_LIMIT, trie::Picked};
 #[derive(Debug)]
 pub(super) struct Field {
     name: String,
+    /// Where its value is in a source record.
+    path: String,
     /// `"name":"prefix`, as it is written before the value.
     opening: String,
     prefix: String,
@@ -18,12 +20,18 @@ pub(super) struct Field {
 }
 
 impl Field {
-    pub(super) fn new(name: &str, prefix: &str, required: bool) -> Self {
+    pub(super) fn new(name: &str, path: &str, prefix: &str, required: bool) -> Self {
         let mut opening = String::from("\"");
         escape(name, &mut opening);
         opening.push_str("\":\"");
         escape(prefix, &mut opening);
-        Self { name: name.to_owned(), opening, prefix: prefix.to_owned(), required }
+        Self {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            opening,
+            prefix: prefix.to_owned(),
+            required,
+        }
     }
 }
 
@@ -40,7 +48,8 @@ pub(super) fn assemble(
     for (field, value) in fields.iter().zip(values) {
         let text = Text::of(*value, field)?;
         if field.required && text.is_empty() {
-            return Err(InvalidReason::Empty { field: field.name.clone() });
+            let (field, path) = (field.name.clone(), field.path.clone());
+            return Err(InvalidReason::Empty { field, path });
         }
         if id.is_none() {
             id = Some(field.prefix.clone() + text.plain());
@@ -65,10 +74,10 @@ enum Text<'t> {
 impl<'t> Text<'t> {
     fn of(value: Picked<'t>, field: &Field) -> Result<Self, InvalidReason> {
         let value = value.unwrap_or("null");
+        let not_text = |found| Err(InvalidReason::NotText { path: field.path.clone(), found });
         let text = match value.as_bytes() {
-            [b'{' | b'[', ..] => {
-                return Err(InvalidReason::NotText { field: field.name.clone() });
-            }
+            [b'{', ..] => return not_text(NotText::Object),
+            [b'[', ..] => return not_text(NotText::Array),
             b"null" => Self::Plain(""),
             [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => {
                 Self::Plain(value.get(1..value.len() - 1).expect("quotes are single bytes"))
@@ -80,10 +89,8 @@ impl<'t> Text<'t> {
             },
             _ => Self::Plain(value),
         };
-        let bytes = text.plain().len() as u64;
-        if bytes > FIELD_LIMIT {
-            let field = field.name.clone();
-            return Err(InvalidReason::TooLong { field, bytes, limit: FIELD_LIMIT });
+        if text.plain().len() as u64 > FIELD_LIMIT {
+            return Err(InvalidReason::TooLong { path: field.path.clone(), limit: FIELD_LIMIT });
         }
         Ok(text)
     }

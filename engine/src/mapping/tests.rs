@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use tidemark_model::row::NotText;
+
 use super::*;
 
 fn mapper() -> Mapper {
@@ -66,15 +68,22 @@ fn a_key_that_is_no_text_harms_nothing_but_what_it_names() {
 
 #[test]
 fn what_cannot_become_a_record_is_invalid() {
-    let empty = |field: &str| InvalidReason::Empty { field: field.to_owned() };
-    let not_text = |field: &str| InvalidReason::NotText { field: field.to_owned() };
-    assert_eq!(invalid(r#"{"email_address":"e"}"#), empty("id"));
-    assert_eq!(invalid(r#"{"contact_id":"c","email_address":""}"#), empty("email"));
-    assert_eq!(invalid(r#"{"contact_id":"c","email_address":null}"#), empty("email"));
-    assert_eq!(invalid(r#"{"contact_id":{},"email_address":"e"}"#), not_text("id"));
+    let empty = |field: &str, path: &str| InvalidReason::Empty {
+        field: field.to_owned(),
+        path: path.to_owned(),
+    };
+    let not_text = |path: &str, found| InvalidReason::NotText { path: path.to_owned(), found };
+    assert_eq!(invalid(r#"{"email_address":"e"}"#), empty("id", "contact_id"));
+    let no_email = empty("email", "email_address");
+    assert_eq!(invalid(r#"{"contact_id":"c","email_address":""}"#), no_email);
+    assert_eq!(invalid(r#"{"contact_id":"c","email_address":null}"#), no_email);
+    assert_eq!(
+        invalid(r#"{"contact_id":{},"email_address":"e"}"#),
+        not_text("contact_id", NotText::Object)
+    );
     assert_eq!(
         invalid(r#"{"contact_id":"c","email_address":"e","merge_fields":{"AGE":[1]}}"#),
-        not_text("age")
+        not_text("merge_fields.AGE", NotText::Array)
     );
     assert_eq!(invalid(r#"{"contact_id":"\ud800","email_address":"e"}"#), InvalidReason::NotUtf8);
     for text in
@@ -85,11 +94,7 @@ fn what_cannot_become_a_record_is_invalid() {
     let long = "x".repeat(1024 * 1024 + 1);
     assert_eq!(
         invalid(&json!({"contact_id": "c", "email_address": long}).to_string()),
-        InvalidReason::TooLong {
-            field: "email".to_owned(),
-            bytes: 1024 * 1024 + 1,
-            limit: FIELD_LIMIT
-        }
+        InvalidReason::TooLong { path: "email_address".to_owned(), limit: FIELD_LIMIT }
     );
 }
 
@@ -122,7 +127,7 @@ fn a_path_may_lie_inside_another() {
     );
     assert_eq!(
         map(r#"{"id":"1","a":{"b":"x"}}"#),
-        Mapped::Invalid(InvalidReason::NotText { field: "outer".to_owned() })
+        Mapped::Invalid(InvalidReason::NotText { path: "a".to_owned(), found: NotText::Object })
     );
 }
 

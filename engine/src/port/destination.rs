@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tidemark_model::{failure::Failure, receipt::Cost};
+use tidemark_model::{check::DestinationCheck, failure::Failure, receipt::Cost};
 
 /// A system that is kept in step.
 #[async_trait]
@@ -106,13 +106,5 @@ pub struct ReadBack {
     /// Id and record, `None` for one that is marked as deleted. A record has the mapped fields at
     /// least.
     pub records: Vec<(String, Option<Map<String, Value>>)>,
-    pub cost: Cost,
-}
-
-/// What [`Destination::check`] found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DestinationCheck {
-    /// One line for people: what answered and how.
-    pub answer: String,
     pub cost: Cost,
 }

@@ -7,11 +7,9 @@ mod host;
 mod source;
 
 pub use destination::{
-    Batch, BatchKind, BatchOutcome, Capabilities, Destination, DestinationCheck, ReadBack,
-    Rejection, Write,
+    Batch, BatchKind, BatchOutcome, Capabilities, Destination, ReadBack, Rejection, Write,
 };
 pub use host::{Clock, Connectors, Host, Stop, SystemClock};
 pub use source::{
-    FoundRow, KeyTime, Mirror, MirrorRow, Page, PageHead, PageWriter, ReadRequest, Reading,
-    SampleRecord, Source, SourceCheck,
+    FoundRow, KeyTime, Mirror, MirrorRow, Page, PageHead, PageWriter, ReadRequest, Reading, Source,
 };

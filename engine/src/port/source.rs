@@ -5,6 +5,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tidemark_model::{
+    check::SourceCheck,
     entry::Coverage,
     failure::Failure,
     receipt::{Cost, Proof},
@@ -168,25 +169,4 @@ pub struct Reading {
     pub cost: Cost,
     /// In a full reading: mapped paths that no row had.
     pub unmatched_paths: Vec<String>,
-}
-
-/// What [`Source::check`] found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceCheck {
-    /// The name under which people know what is read ("Newsletter").
-    pub name: String,
-    pub row_total: u64,
-    /// Three mapped records at most.
-    pub samples: Vec<SampleRecord>,
-    /// Mapped paths that no row of the first page has, each with the nearest path that exists.
-    pub unmatched_paths: Vec<(String, Option<String>)>,
-    /// Rows of the first page that cannot be mapped.
-    pub invalid_count: u64,
-    pub cost: Cost,
-}
-
-/// A record as it would be sent: field names and values in the mapping's order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SampleRecord {
-    pub fields: Vec<(String, String)>,
 }

@@ -11,7 +11,7 @@ mod spill;
 mod standing;
 
 pub use page::PageRef;
-pub use pages::StagedReading;
+pub use pages::{InvalidRows, StagedReading};
 pub use session::{ReadingSession, SessionSettings};
 
 /// The folder of the pages that a workflow run staged.

@@ -262,7 +262,14 @@ fn put_row(bytes: &mut Vec<u8>, row: &Row) {
     bytes.extend_from_slice(row.digest.as_bytes());
     bytes.extend_from_slice(&row.modified.to_le_bytes());
     put_text(bytes, &row.id);
-    put_text(bytes, &row.record);
+    match &row.invalid {
+        // A row that is invalid has no record: why it is stands in its place.
+        Some(reason) => {
+            let reason = serde_json::to_string(reason).expect("a reason can be written as JSON");
+            put_text(bytes, &reason);
+        }
+        None => put_text(bytes, &row.record),
+    }
 }
 
 /// About the bytes that a row takes.
@@ -271,14 +278,20 @@ fn row_bytes(row: &Row) -> usize {
 }
 
 fn get_row(bytes: &mut Reader<'_>) -> Option<Row> {
-    Some(Row {
+    let mut row = Row {
         key: bytes.text()?.to_owned(),
         state: RowState::from_code(bytes.byte()?)?,
         digest: Digest::from_bytes(bytes.chunk()?),
         modified: i64::from_le_bytes(bytes.chunk()?),
         id: bytes.text()?.to_owned(),
         record: bytes.text()?.to_owned(),
-    })
+        invalid: None,
+    };
+    if row.state == RowState::Invalid {
+        // None in older pages; one that a newer version wrote need not be known here.
+        row.invalid = serde_json::from_str(&std::mem::take(&mut row.record)).ok();
+    }
+    Some(row)
 }
 
 fn put_mark(bytes: &mut Vec<u8>, mark: &KeyTime) {
@@ -353,7 +366,10 @@ impl<'b> Reader<'b> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use tidemark_model::receipt::Cost;
+    use tidemark_model::{
+        receipt::Cost,
+        row::{InvalidReason, NotText},
+    };
 
     use super::*;
     use crate::store::Store;
@@ -373,6 +389,10 @@ mod tests {
         ("\\PC{1,300}", any::<i64>(), "\\PC{0,300}", 0_u8..3).prop_map(
             |(key, modified, text, state)| match RowState::from_code(state).unwrap() {
                 RowState::Sent => Row::sent(key, modified, text.clone(), text),
+                RowState::Invalid if !text.is_empty() => {
+                    let reason = InvalidReason::NotText { path: text, found: NotText::Array };
+                    Row::invalid(key, modified, reason)
+                }
                 state => Row::without_record(key, modified, state),
             },
         )

@@ -1,11 +1,11 @@
 //! The pages of a finished reading, for the comparison.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     sync::{Mutex, PoisonError},
 };
 
-use tidemark_model::row::RowState;
+use tidemark_model::row::{InvalidReason, RowState};
 use tokio::runtime::Handle;
 
 use super::page::{self, Front, PageRef};
@@ -17,13 +17,17 @@ use crate::{
 /// So many keys of invalid rows are noted by name; the counts are exact whatever their number.
 const NOTED_KEYS: usize = 10_000;
 
+/// Rows that were shown as invalid, by their keys. The reason is absent where an older version
+/// staged the page.
+pub type InvalidRows = BTreeMap<String, Option<Box<InvalidReason>>>;
+
 /// The pages that a reading lists. Each is checked against the list whenever it is read.
 #[derive(Debug)]
 pub struct StagedReading {
     folder: Folder,
     pages: Vec<PageRef>,
     runtime: Handle,
-    invalid: Mutex<BTreeSet<String>>,
+    invalid: Mutex<InvalidRows>,
 }
 
 impl StagedReading {
@@ -36,8 +40,14 @@ impl StagedReading {
 
     /// Keys that were shown as invalid by the pages read so far, the first 10,000 in key order.
     pub(crate) fn invalid_keys(&self) -> Vec<String> {
-        let noted = self.invalid.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.iter().cloned().collect()
+        self.invalid_rows().into_keys().collect()
+    }
+
+    /// The rows that were shown as invalid by the pages read so far, the first 10,000 in key
+    /// order, and why: what the last page that was read says of each.
+    #[must_use]
+    pub fn invalid_rows(&self) -> InvalidRows {
+        self.invalid.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -51,7 +61,7 @@ impl StagedPages for StagedReading {
         let Front { head, rows, gone, .. } =
             self.runtime.block_on(page::read(&self.folder, page))?;
         let invalid = rows.iter().filter(|row| row.state == RowState::Invalid);
-        let mut invalid = invalid.map(|row| row.key.clone()).peekable();
+        let mut invalid = invalid.map(|row| (row.key.clone(), row.invalid.clone())).peekable();
         if invalid.peek().is_some() {
             let mut noted = self.invalid.lock().unwrap_or_else(PoisonError::into_inner);
             noted.extend(invalid);

@@ -8,10 +8,10 @@ use std::{
 
 use async_trait::async_trait;
 use tidemark_engine::port::{
-    Batch, BatchKind, BatchOutcome, Capabilities, Destination as Port, DestinationCheck, ReadBack,
-    Rejection,
+    Batch, BatchKind, BatchOutcome, Capabilities, Destination as Port, ReadBack, Rejection,
 };
 use tidemark_model::{
+    check::DestinationCheck,
     failure::{Failure, FailureKind, Side},
     receipt::Cost,
 };

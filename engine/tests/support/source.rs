@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tidemark_engine::port::{
     FoundRow, Host, KeyTime, Mirror, Page, PageHead, PageWriter, ReadRequest, Reading, Source,
-    SourceCheck,
 };
 use tidemark_model::{
+    check::SourceCheck,
     entry::Coverage,
     failure::{Failure, FailureKind, Side},
     receipt::{Cost, Proof, ProofKind},

@@ -97,3 +97,19 @@ fn the_flags_explain_themselves() {
     let mut command = WorkerFlags::augment_args(Command::new("worker")).term_width(100);
     insta::assert_snapshot!(command.render_long_help());
 }
+
+#[test]
+fn the_reference_page_names_every_setting_with_its_default() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/definitions.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, limits) = page.split_once("## Limits of a worker").expect("the page has this section");
+    let named = limits.lines().filter(|line| line.starts_with("| `"));
+    assert_eq!(named.count(), SETTINGS.len(), "each setting has a row, and nothing else");
+    for setting in SETTINGS {
+        let row = match setting.default {
+            Some(default) => format!("| `{}` | `{default}` |", setting.name),
+            None => format!("| `{}` |", setting.name),
+        };
+        assert!(limits.contains(&row), "{row}");
+    }
+}
