@@ -66,8 +66,10 @@ impl SampleRecord {
     }
 }
 
-/// Digits are 9, spaces, `…` and ASCII punctuation stay, everything else is x.
-fn masked(text: &str) -> String {
+/// The shape of a text without its content: digits are 9, spaces, `…` and ASCII punctuation stay,
+/// everything else is x.
+#[must_use]
+pub fn masked(text: &str) -> String {
     let shape = text.chars().map(|c| match c {
         '0'..='9' => '9',
         ' ' | '…' => c,

@@ -47,7 +47,7 @@ async fn a_worker_looks_with_its_own_secrets_and_answers_without_contents() {
     };
     stage.world().mutate(LIST, &spoiled).unwrap();
     let _worker = stage.worker(&[]);
-    let path = file(&stage, "new.toml", &stage.definition(TOMBSTONE));
+    let path = file(&stage, "new.toml", &stage.definition(TOMBSTONE, ""));
 
     let answer = check(&stage).arg(&path).output().await.unwrap();
 
@@ -75,7 +75,7 @@ async fn a_worker_looks_with_its_own_secrets_and_answers_without_contents() {
 async fn what_a_worker_finds_wrong_is_told_of_all_connections_at_once() {
     let stage = stage("on-worker-wrong", 20).await;
     let _worker = stage.worker(&[]);
-    let good = stage.definition(TOMBSTONE);
+    let good = stage.definition(TOMBSTONE, "");
     let other = |name: &str| good.replace(stage.id(), &format!("on-worker-wrong/{name}"));
     let typo = other("typo").replace("merge_fields.FNAME", "merge_fields.FNAM");
     let unset = other("unset").replace("env:ACME_MAILCHIMP_KEY", "env:NOT_SET_ANYWHERE");
@@ -93,7 +93,7 @@ async fn what_a_worker_finds_wrong_is_told_of_all_connections_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_worker_it_says_so() {
     let stage = stage("on-worker-none", 1).await;
-    let path = file(&stage, "new.toml", &stage.definition(TOMBSTONE));
+    let path = file(&stage, "new.toml", &stage.definition(TOMBSTONE, ""));
     let answer = check(&stage).arg(&path).output().await.unwrap();
     let stderr = String::from_utf8(answer.stderr).unwrap();
     assert_eq!(answer.status.code(), Some(1), "{stderr}");

@@ -1,8 +1,7 @@
 //! A record as people are shown it: its shape, or its content if they ask for that.
 
 use serde_json::{Map, Value};
-
-use crate::commands::check::masked;
+use tidemark_model::check::masked;
 
 /// The fields of a record (a JSON object of texts) in their order. What is not asked for is not
 /// shown: it may be personal data.

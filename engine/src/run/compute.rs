@@ -35,10 +35,11 @@ use super::{
 use crate::{
     diff::{BatchLimits, ChangeSet, DiffOutput, DiffRequest, DirtyKey, StagedPages, diff},
     log::{Log, Taken},
+    mapping::InvalidReasons,
     pace::Pace,
     port::Host,
     snapshot::{Layout, Snapshot},
-    staging::StagedReading,
+    staging::{InvalidRows, StagedReading},
     store::{Folder, StoreError},
 };
 
@@ -132,7 +133,8 @@ impl Engine {
         let ward = ground.ward(prepared_at);
         let mut holds = ward.holds(base, &ground.orders).await?;
         let output = self.compare(ground, &holds, &pages).await?;
-        check_invalid(&ground.definition, &output.rows)?;
+        let noted = pages.invalid_rows();
+        check_invalid(&ground.definition, &output.rows, &noted)?;
         if ground.edit.moved || ground.deletions() == Deletions::Keep {
             // Nothing is removed at an old address, and nothing at all where records are kept.
             holds = Holds::default();
@@ -141,7 +143,6 @@ impl Engine {
         let Guarded { changes, push, hold, waived, removals } =
             ward.guard(window, holds, &output).await?;
         let (decided, stale_decisions) = ground.orders.dealt_with(base);
-        let noted = pages.invalid_keys();
         let snapshots = (base, &output.snapshot);
         let exceptions =
             exception::before_push(ground.folder, start.number, snapshots, &noted, &ground.orders)
@@ -331,19 +332,23 @@ impl Ground<'_> {
     }
 }
 
-fn check_invalid(definition: &Definition, rows: &RowCounts) -> Result<(), Failure> {
+fn check_invalid(
+    definition: &Definition,
+    rows: &RowCounts,
+    noted: &InvalidRows,
+) -> Result<(), Failure> {
     if rows.invalid == 0 || definition.policy().invalid_records() != InvalidRecords::Fail {
         return Ok(());
     }
-    Err(Failure::new(
-        FailureKind::Invalid,
-        Side::Source,
-        format!(
-            "{} of {} rows cannot be mapped to a record, and policy.invalid_records is \"fail\"",
-            rows.invalid, rows.next
-        ),
-    )
-    .hint(format!(
+    let mut message = format!(
+        "{} of {} rows cannot be mapped to a record, and policy.invalid_records is \"fail\"",
+        rows.invalid, rows.next
+    );
+    let reasons: InvalidReasons = noted.values().flatten().map(AsRef::as_ref).collect();
+    if reasons != InvalidReasons::default() {
+        message.push_str(&format!(": {reasons}"));
+    }
+    Err(Failure::new(FailureKind::Invalid, Side::Source, message).hint(format!(
         "run `tidemark check` on the definition of {} to see what they lack; mend them at the \
          source, change the mapping, or write invalid_records = \"quarantine\"",
         definition.id()

@@ -15,6 +15,7 @@ use super::decision::Orders;
 
 use crate::{
     snapshot::{Snapshot, SnapshotRow},
+    staging::InvalidRows,
     store::{Folder, StoreError},
 };
 
@@ -73,7 +74,7 @@ pub(super) async fn before_push(
     folder: &Folder,
     number: RunNumber,
     (base, next): (Option<&Manifest>, &SnapshotFiles),
-    noted: &[String],
+    noted: &InvalidRows,
     orders: &Orders,
 ) -> Result<Option<FileRef>, StoreError> {
     let known = of_manifest(folder, base).await?;
@@ -81,7 +82,7 @@ pub(super) async fn before_push(
         known.into_iter().partition(|exception| exception.kind == ExceptionKind::Invalid);
     let earlier: BTreeMap<&str, &Exception> =
         invalid.iter().map(|exception| (exception.key.as_str(), exception)).collect();
-    let mut keys: BTreeSet<&str> = noted.iter().map(String::as_str).collect();
+    let mut keys: BTreeSet<&str> = noted.keys().map(String::as_str).collect();
     keys.extend(earlier.keys());
     if keys.is_empty() && orders.ignored.is_empty() && !exceptions.iter().any(is_waived) {
         return Ok(base.and_then(|base| base.exceptions.clone()));
@@ -103,7 +104,11 @@ pub(super) async fn before_push(
                 key: key.clone(),
                 id: row.id.clone().unwrap_or_default(),
                 kind: ExceptionKind::Invalid,
-                reason: "the row cannot be mapped to a record".to_owned(),
+                reason: match (noted.get(key).and_then(Option::as_ref), earlier) {
+                    (Some(reason), _) => reason.to_string(),
+                    (None, Some(earlier)) => earlier.reason.clone(),
+                    (None, None) => "the row cannot be mapped to a record".to_owned(),
+                },
                 attempt_count: 0,
                 since: earlier.map_or(number, |earlier| earlier.since),
                 waiver: earlier.and_then(|earlier| earlier.waiver.clone()),

@@ -38,11 +38,6 @@ impl StagedReading {
         Self { folder, pages, runtime: Handle::current(), invalid: Mutex::default() }
     }
 
-    /// Keys that were shown as invalid by the pages read so far, the first 10,000 in key order.
-    pub(crate) fn invalid_keys(&self) -> Vec<String> {
-        self.invalid_rows().into_keys().collect()
-    }
-
     /// The rows that were shown as invalid by the pages read so far, the first 10,000 in key
     /// order, and why: what the last page that was read says of each.
     #[must_use]
