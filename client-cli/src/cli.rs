@@ -5,7 +5,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
     apply, cancel, check, completions, exceptions, explain, get, inspect, list, new, pause,
-    preview, remove, resume, runs, setup, start, sweep, watch, worker,
+    preview, remove, resume, runs, setup, start, sweep, verify, watch, worker,
 };
 use crate::exit::Exit;
 
@@ -81,6 +81,7 @@ pub(crate) enum Command {
     Exceptions(exceptions::Args),
     Explain(explain::Args),
     Preview(preview::Args),
+    Verify(verify::Args),
     Setup(setup::Args),
     Sweep(sweep::Args),
     Worker(worker::Args),
@@ -95,7 +96,7 @@ pub(crate) enum Command {
 const GROUPS: &[(&str, &[&str])] = &[
     ("Definitions", &["new", "check", "apply", "get", "remove"]),
     ("Running", &["list", "inspect", "start", "watch", "cancel", "pause", "resume", "runs"]),
-    ("Looking closer", &["preview", "exceptions", "explain"]),
+    ("Looking closer", &["preview", "exceptions", "explain", "verify"]),
     ("Platform", &["setup", "sweep", "worker", "demo", "simulator", "completions"]),
 ];
 

@@ -77,6 +77,7 @@ async fn dispatch(cli: Cli, ui: Ui) -> Result<Exit, Error> {
         Command::Exceptions(args) => args.run(&session).await,
         Command::Explain(args) => Box::pin(args.run(&session)).await,
         Command::Preview(args) => Box::pin(args.run(&session)).await,
+        Command::Verify(args) => Box::pin(args.run(&session)).await,
         Command::Setup(args) => args.run(&session).await,
         Command::Sweep(args) => args.run(&session).await,
         Command::Worker(args) => args.run().await,

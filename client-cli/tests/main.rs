@@ -14,3 +14,4 @@ mod simulated;
 mod stored;
 mod streams;
 mod usage;
+mod verify;

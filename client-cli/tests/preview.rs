@@ -77,7 +77,7 @@ fn a_file_that_is_no_current_preview_orders_nothing() {
     let store_id = saved.lines().find(|line| line.contains("store_id")).unwrap().to_owned();
     let other_store = "  \"store_id\": \"00000000-0000-4000-8000-000000000000\",";
     let files = [
-        ("cut", saved[..saved.len() / 2].to_owned()),
+        ("cut", saved.chars().take(saved.len() / 2).collect()),
         ("another_document", "{\"format\": 1}".to_owned()),
         ("newer", changed("\"format\": 1", "\"format\": 7")),
         ("another_connection", changed("acme/news", "acme/other")),

@@ -1,6 +1,5 @@
 //! A connection that ran: its commits lie in a store on disk, written by the engine itself.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -8,7 +7,9 @@ use jiff::Timestamp;
 use tidemark_connectors::HttpConnectors;
 use tidemark_engine::definitions::{self, Stored, StoredDefinition};
 use tidemark_engine::log::Log;
-use tidemark_engine::port::{Clock, Host, Stop, SystemClock};
+use tidemark_engine::port::{
+    Batch, BatchKind, Clock, Connectors as _, Host, Stop, SystemClock, Write,
+};
 use tidemark_engine::run::{self, Engine, Settings};
 use tidemark_engine::store::{Folder, Store};
 use tidemark_model::definition::{SourceText, parse};
@@ -26,7 +27,7 @@ use tokio::runtime::Runtime;
 use crate::call::{Answer, Place};
 
 const KEY: &str = "demo-us1";
-const RECORD_KEY: &str = "record-key";
+pub(crate) const RECORD_KEY: &str = "record-key";
 pub(crate) const LIST: &str = "a1b2c3";
 /// How many members the list has at first.
 pub(crate) const COUNT: usize = 40;
@@ -293,6 +294,18 @@ deletions = "{}"
         let mut rule = RejectRule::records([self.record_id(member)], 200);
         rule.message = "the e-mail address is not valid".to_owned();
         self.world().reject_when(RECORD_KEY, rule).unwrap();
+    }
+
+    /// Somebody else writes the member's record.
+    pub(crate) fn write_elsewhere(&self, member: usize, first_name: &str) {
+        let newest = self.runtime.block_on(definitions::newest(&self.folder())).unwrap().unwrap();
+        let connectors = HttpConnectors::new(Secrets).unwrap();
+        let destination = connectors.destination(&newest.definition.unwrap()).unwrap();
+        let id = self.record_id(member);
+        let record = serde_json::json!({ "id": id, "firstname": first_name }).to_string();
+        let writes = vec![Write { key: self.keys[member].clone(), id, record }];
+        let batch = Batch { kind: BatchKind::Write, writes };
+        self.runtime.block_on(destination.apply(&batch)).unwrap();
     }
 
     pub(crate) fn record_id(&self, member: usize) -> String {

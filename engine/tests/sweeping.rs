@@ -22,6 +22,9 @@ use tidemark_model::{
 
 use crate::support::{Fault, FaultAt, Shown, TestHost, World, definition_toml};
 
+/// What happens to an object.
+type Damage = fn(Vec<u8>) -> Vec<u8>;
+
 const DAY: Duration = Duration::from_hours(24);
 
 /// Short times, so that a test sees them pass.
@@ -269,7 +272,7 @@ async fn invalid_rows_and_held_removals_outlive_many_commits() {
 
 #[tokio::test]
 async fn with_something_lost_nothing_is_deleted() {
-    let damages: [(&str, fn(Vec<u8>) -> Vec<u8>); 4] = [
+    let damages: [(&str, Damage); 4] = [
         ("log/000000000/000000000009.committed", |mut content| {
             content.split_off(content.len() / 2)
         }),

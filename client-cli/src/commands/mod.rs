@@ -22,5 +22,6 @@ pub(crate) mod setup;
 pub(crate) mod simulator;
 pub(crate) mod start;
 pub(crate) mod sweep;
+pub(crate) mod verify;
 pub(crate) mod watch;
 pub(crate) mod worker;

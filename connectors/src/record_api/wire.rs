@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
-use tidemark_engine::port::{Rejection, Write};
+use tidemark_engine::port::{HeldRecord, Rejection, Write};
 use tidemark_model::definition::SourcePath;
 
 /// The longest reason that is kept, in characters.
@@ -90,7 +90,7 @@ pub(super) fn records(
     prefix: &str,
     after: &str,
     tombstone: Option<&str>,
-) -> Result<Vec<(String, Option<Map<String, Value>>)>, UnusableRecords> {
+) -> Result<Vec<HeldRecord>, UnusableRecords> {
     let found: Vec<Map<String, Value>> = serde_json::from_slice(body).map_err(|error| {
         let page = body.trim_ascii_start().first() == Some(&b'<');
         if error.is_eof() || page { UnusableRecords::CutOff } else { UnusableRecords::NotRecords }

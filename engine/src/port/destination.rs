@@ -100,11 +100,13 @@ pub struct Rejection {
     pub reason: String,
 }
 
+/// A record's id and its fields, `None` for one that is marked as deleted.
+pub type HeldRecord = (String, Option<Map<String, Value>>);
+
 /// Records that a destination holds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReadBack {
-    /// Id and record, `None` for one that is marked as deleted. A record has the mapped fields at
-    /// least.
-    pub records: Vec<(String, Option<Map<String, Value>>)>,
+    /// A record has the mapped fields at least.
+    pub records: Vec<HeldRecord>,
     pub cost: Cost,
 }

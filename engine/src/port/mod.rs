@@ -7,7 +7,8 @@ mod host;
 mod source;
 
 pub use destination::{
-    Batch, BatchKind, BatchOutcome, Capabilities, Destination, ReadBack, Rejection, Write,
+    Batch, BatchKind, BatchOutcome, Capabilities, Destination, HeldRecord, ReadBack, Rejection,
+    Write,
 };
 pub use host::{Clock, Connectors, Host, Stop, SystemClock};
 pub use source::{

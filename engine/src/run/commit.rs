@@ -43,7 +43,7 @@ impl Engine {
                     own(host, log.prepared(*number).await?.ok_or_else(|| overtaken(*number))?)?;
                 match log.committed(*number).await? {
                     Some(done) => Ok(done.receipt),
-                    None => self.commit_pushed(host, &folder, &log, entry).await,
+                    None => Box::pin(self.commit_pushed(host, &folder, &log, entry)).await,
                 }
             }
         }

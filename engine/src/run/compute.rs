@@ -86,7 +86,7 @@ impl Engine {
             return Err(lost_entries(&log, start));
         }
         let ground = self.ground(host, &folder, &log, &reading).await?;
-        let entry = self.entry(&ground).await?;
+        let entry = Box::pin(self.entry(&ground)).await?;
         check_exact(&folder, ground.orders.exactly.as_ref(), &entry).await?;
         match log.create_prepared(&entry).await? {
             Taken::Ours(standing) => self.prepared(host, &folder, start, standing).await,

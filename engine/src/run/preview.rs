@@ -70,7 +70,7 @@ impl Engine {
             ReadOutcome::Unchanged(read) | ReadOutcome::Read(read) => read,
         };
         let folder = self.folder(connection);
-        let entry = self.entry_of(host, connection, &read).await?;
+        let entry = Box::pin(self.entry_of(host, connection, &read)).await?;
         let changes = match &entry.changes {
             Some(changes) => Some(ChangeSet::open(&folder, changes).await?),
             None => None,
@@ -104,7 +104,7 @@ impl Engine {
         let log = Log::open(&folder).await?;
         let reading = StoredReading::load(&folder, &read.reading).await?;
         let ground = self.ground(host, &folder, &log, &reading).await?;
-        self.entry(&ground).await
+        Box::pin(self.entry(&ground)).await
     }
 }
 

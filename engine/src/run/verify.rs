@@ -16,7 +16,7 @@ use super::{Engine, definition, exception};
 use crate::{
     diff::ChangeSet,
     log::Log,
-    port::{Destination, Host},
+    port::{Destination, HeldRecord, Host},
     snapshot::{KeyedRecord, Snapshot},
     store::{Folder, StoreError},
 };
@@ -197,11 +197,7 @@ impl Comparison {
         }
     }
 
-    fn take(
-        &mut self,
-        our: Option<KeyedRecord>,
-        their: Option<(String, Option<Map<String, Value>>)>,
-    ) {
+    fn take(&mut self, our: Option<KeyedRecord>, their: Option<HeldRecord>) {
         let (kind, record, fields) = match (our, their) {
             (Some(our), Some((_, Some(their)))) => {
                 let fields = differing(&our, &their);

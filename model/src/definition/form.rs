@@ -48,10 +48,13 @@ impl Refusal {
     }
 }
 
+/// Reads a value, or says why it is of another form.
+type Reader<T> = dyn Fn(&Value) -> Result<T, Refusal>;
+
 /// How a value is read, and what it looks like.
 pub(super) struct Form<T> {
     shape: Shape,
-    read: Box<dyn Fn(&Value) -> Result<T, Refusal>>,
+    read: Box<Reader<T>>,
 }
 
 impl<T: 'static> Form<T> {

@@ -235,8 +235,8 @@ async fn done_without(book: &Book, key: &str) -> Result<Option<Told>, Error> {
             }
             _ => false,
         };
-        let all = run::decisions(&book.folder, 0).await?.into_iter().map(Told::from);
-        return Ok(all.filter(about).last());
+        let mut all = run::decisions(&book.folder, 0).await?.into_iter().map(Told::from);
+        return Ok(all.rfind(about));
     }
     Ok(None)
 }

@@ -1,0 +1,46 @@
+//! `verify`: the destination is read back, compared and repaired.
+
+use crate::assert_answer;
+use crate::ran::{RECORD_KEY, Ran};
+
+const READ: &str = "delete = { tombstone = \"deleted\" }\nread = { path = \"/record\" }";
+
+/// In step, with records that can be read back.
+fn ran() -> Ran {
+    let ran = Ran::defined("", READ);
+    ran.run();
+    ran
+}
+
+#[test]
+fn what_is_in_step_differs_in_nothing() {
+    let ran = ran();
+    let verified = ran.call(&["verify", "acme/news"]);
+    assert_eq!(verified.code, 0, "{verified}");
+    assert_answer!("verify", verified);
+}
+
+#[test]
+fn what_somebody_else_wrote_is_found_and_repaired() {
+    let ran = ran();
+    ran.write_elsewhere(0, "overwritten");
+    let verified = ran.call(&["verify", "acme/news"]);
+    assert_eq!(verified.code, 4, "{verified}");
+    assert_answer!("verify_different", verified);
+    assert!(!verified.to_string().contains("overwritten"), "contents are not shown: {verified}");
+    let repair = ran.call(&["verify", "acme/news", "--repair", "--as", "eve"]);
+    assert_eq!(repair.code, 4, "{repair}");
+    assert_answer!("verify_repair", repair);
+    assert_eq!(ran.run().push.repeated, 1);
+    assert_eq!(ran.call(&["verify", "acme/news"]).code, 0);
+    assert_eq!(ran.world().record_count(RECORD_KEY).unwrap(), 40);
+}
+
+#[test]
+fn what_cannot_be_read_back() {
+    let ran = Ran::new();
+    let verified = ran.call(&["verify", "acme/news"]);
+    assert_eq!(verified.code, 1, "{verified}");
+    assert_answer!("verify_unreadable", verified);
+    assert_eq!(ran.call(&["verify", "acme/other"]).code, 5);
+}
