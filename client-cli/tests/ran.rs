@@ -136,7 +136,7 @@ impl Ran {
         };
         let mut keys = Vec::new();
         ran.world().each_member(LIST, |member| keys.push(member.contact_id())).unwrap();
-        keys.sort();
+        keys.sort_unstable();
         ran.keys = keys;
         ran.define(1, policy, delete);
         ran
