@@ -111,7 +111,7 @@ pub(crate) fn sentence(verdict: &Verdict) -> String {
         Verdict::Waive { removals, why } => format!("do without {}: {why}", held(removals)),
         Verdict::Retry { keys } => format!("try {} again", number_of(keys.len(), "exception")),
         Verdict::Ignore { keys, why } => {
-            format!("accept {} as they are: {why}", number_of(keys.len(), "exception"))
+            format!("accept {}: {why}", number_of(keys.len(), "exception"))
         }
         Verdict::ReadInFull => "read the whole list".to_owned(),
         Verdict::SendAgain => "send every record again".to_owned(),

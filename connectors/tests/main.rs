@@ -6,6 +6,7 @@ mod mailchimp_changes;
 mod mailchimp_check;
 mod mailchimp_costs;
 mod mailchimp_faults;
+mod mailchimp_find;
 mod mailchimp_random;
 mod mailchimp_windows;
 mod record_api;

@@ -187,7 +187,11 @@ async fn find(
     deed: &Deed,
 ) -> Result<Found, Error> {
     if let Some(kind) = wanted.kind.filter(|kind| !deed.fits(*kind)) {
-        return Err(deed.misfit(id, &format!("a {} one", kind.as_str()), kind));
+        return Err(deed.misfit(
+            id,
+            &format!("what --kind {kind} means", kind = kind.as_str()),
+            kind,
+        ));
     }
     let by_key = !wanted.keys.is_empty();
     let mut found = Found::default();

@@ -124,7 +124,8 @@ impl Args {
             let such = if self.wanted.says_nothing() { "no exceptions" } else { "none of these" };
             return Some(format!("{id} has {such}"));
         }
-        listed.hold.is_some().then(|| {
+        let rule = listed.hold.as_ref()?.rule_text.as_str();
+        self.wanted.may_mean(ExceptionKind::Held, rule).then(|| {
             format!(
                 "`tidemark exceptions {id} approve --all` lets the next run remove what is held, \
                  `tidemark exceptions {id} ignore --kind held --why TEXT` leaves it where it is"
@@ -234,7 +235,11 @@ impl Entry for Shown {
             Cell::new(&self.key),
             Cell::new(&self.id),
             Cell::new(self.kind.as_str()).tone(tone),
-            Cell::new(cut(&self.reason, 60)),
+            Cell::new(match self.kind {
+                // The rule stands above, once for all of them.
+                ExceptionKind::Held => "its removal waits".to_owned(),
+                ExceptionKind::Rejected | ExceptionKind::Invalid => cut(&self.reason, 60),
+            }),
             Cell::or_none(attempts).right(),
             Cell::new(format!("run {}", self.since)),
             Cell::or_none(waiver),

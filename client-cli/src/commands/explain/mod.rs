@@ -299,7 +299,7 @@ impl Subject for Explained {
             (Some(source), None) => details
                 .pair("row", if source.listed { "listed" } else { "not listed any more" })
                 .pair("status", &source.status)
-                .pair("state", state(source.state))
+                .pair_if("state", source.listed.then(|| state(source.state)))
                 .pair_if("changed", source.changed_at.map(at))
                 .pair_if("fields", shown(&source.record)),
         };
