@@ -195,6 +195,7 @@ async fn a_run_that_died_is_made_good_from_what_a_sweep_left() {
     world.run_that_dies(true).await;
     world.clock.advance(30 * DAY);
     world.sweep().await.unwrap();
+    assert_eq!(world.paths_with("pages/").await.len(), 1, "what it read is kept, for people");
     // Undone at the source, as if it had never been.
     world.listing.take_back("a", &before);
     world.destination().state().refuses.clear();
