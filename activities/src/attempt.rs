@@ -176,7 +176,12 @@ impl Attempt {
                         self.heart.tell(self.waiting(&failure, delay));
                     }
                     _ => {
-                        tracing::warn!(error, ?delay, "step failed, another attempt follows");
+                        tracing::warn!(
+                            error,
+                            hint = failure.hint,
+                            ?delay,
+                            "step failed, another attempt follows"
+                        );
                         self.heart.set_failure_count(count.saturating_add(1));
                         self.heart.tell(self.waiting(&failure, delay));
                     }

@@ -16,7 +16,7 @@ use tidemark_model::definition::Definition;
 use tidemark_model::failure::{Failure, FailureKind, Side};
 use tidemark_workflows::check::{CHECK_TIMEOUT, CheckConnection};
 use tidemark_workflows::names;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -35,11 +35,25 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked whether a worker has taken a check.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
+/// A worker that has just started is known to the server after so long.
+const POLLER_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Insists that a worker polls the task queue, before anybody waits for one.
 ///
 /// # Errors
 /// [`Error::NoWorker`], or Temporal does not answer.
 pub(crate) async fn insist_on_one(session: &Session) -> Result<(), Error> {
+    let begun_at = Instant::now();
+    while !is_polled(session).await? {
+        if begun_at.elapsed() >= POLLER_PATIENCE {
+            return Err(no_worker(session));
+        }
+        sleep(LOOK_INTERVAL).await;
+    }
+    Ok(())
+}
+
+async fn is_polled(session: &Session) -> Result<bool, Error> {
     let temporal = session.temporal().await?;
     for kind in [TaskQueueType::Workflow, TaskQueueType::Activity] {
         let request = DescribeTaskQueueRequest {
@@ -58,10 +72,10 @@ pub(crate) async fn insist_on_one(session: &Session) -> Result<(), Error> {
             .await
             .map_err(|status| temporal.failed_to("look for workers", status))?;
         if !described.into_inner().pollers.iter().any(polls) {
-            return Err(no_worker(session));
+            return Ok(false);
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Whether a worker that the server remembers is likely to be there still.

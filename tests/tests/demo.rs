@@ -40,7 +40,7 @@ async fn the_demo_plays_to_its_end_and_touches_nothing_of_the_shells() {
         .env("TIDEMARK_STORE", format!("file://{}", store.display()))
         .env("TIDEMARK_TASK_QUEUE", "nobody-polls-this-one")
         .env("TIDEMARK_WORKER_CONFIG", "/nowhere/at/all.toml")
-        .env("TIDEMARK_WEB_UI", "nonsense")
+        .env("TIDEMARK_WEB_UI", "http://nobody.invalid")
         .env("TMPDIR", folder.path())
         .stdin(Stdio::null())
         .kill_on_drop(true)

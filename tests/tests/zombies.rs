@@ -42,6 +42,8 @@ fn writes(stage: &Stage, mark: usize, key: &str) -> Vec<Call> {
 async fn an_attempt_that_cannot_reach_temporal_stops_before_the_next_one_starts() {
     let stage = stage("severed", 1_500).await;
     stage.apply_with(TOMBSTONE, LIMITS).await;
+    // `apply` has looked at the destination, with the key that the new worker writes with.
+    let mark = stage.world().ledger().mark;
     let line = Line::to(stage.temporal_address()).await;
     let old = worker_at(&stage, &line);
     // 150 batches of 100 ms: more than an attempt that is not heard of may take.
@@ -53,7 +55,7 @@ async fn an_attempt_that_cannot_reach_temporal_stops_before_the_next_one_starts(
         stage.world().wait_calls(Side::Destination, 3).await;
         line.cut();
         let new = stage.worker(&[]);
-        stage.world().wait_until(1, |call| call.key.as_deref() == Some(RECORD_KEY)).await;
+        stage.world().wait_until(2, |call| call.key.as_deref() == Some(RECORD_KEY)).await;
         stage.world().clear_faults();
         new
     };
@@ -62,7 +64,7 @@ async fn an_attempt_that_cannot_reach_temporal_stops_before_the_next_one_starts(
     stage.assert_in_step();
     // Not before: the old worker may well be given a later attempt.
     line.mend();
-    let (before, after) = (writes(&stage, 0, OTHER_KEY), writes(&stage, 0, RECORD_KEY));
+    let (before, after) = (writes(&stage, mark, OTHER_KEY), writes(&stage, mark, RECORD_KEY));
     let first = after.iter().map(|call| call.started_at).min().expect("the new one wrote");
     let last = before.iter().map(|call| call.started_at).max().expect("the old one wrote");
     assert!(last < first, "the old attempt began to write at {last}, the new one at {first}");
