@@ -93,12 +93,12 @@ mod tests {
             tokio::time::sleep(PATIENCE * 3).await;
             assert_eq!(reach.silent_for(), None, "it answers");
             answers.set(false);
-            tokio::time::sleep(PATIENCE - INTERVAL).await;
+            tokio::time::sleep(PATIENCE - INTERVAL * 2).await;
             assert_eq!(reach.silent_for(), None, "that may happen");
-            tokio::time::sleep(INTERVAL).await;
+            tokio::time::sleep(INTERVAL * 4).await;
             assert!(reach.silent_for().is_some_and(|silence| silence >= PATIENCE));
             answers.set(true);
-            tokio::time::sleep(INTERVAL).await;
+            tokio::time::sleep(INTERVAL * 2).await;
             assert_eq!(reach.silent_for(), None, "it answers again");
         };
         tokio::select! {
