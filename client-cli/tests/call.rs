@@ -109,6 +109,18 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// Without the lines of progress: which moments of a run they show is up to the machine.
+    pub(crate) fn without_progress(mut self, id: &str) -> Self {
+        let progress = format!("{id}: ");
+        self.stderr = (self.stderr.lines())
+            .filter(|line| !line.starts_with(&progress))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        self
+    }
+}
+
 /// A port that was free a moment ago, where nobody listens.
 fn closed_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
