@@ -9,6 +9,7 @@ pub mod failure;
 mod heartbeat;
 mod host;
 pub mod measure;
+mod patience;
 mod payload;
 mod permission;
 mod publish;

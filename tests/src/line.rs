@@ -3,11 +3,8 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use tokio::{
-    io::{self, AsyncReadExt as _, AsyncWriteExt as _},
-    net::{
-        TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::{self, AsyncRead, AsyncWrite, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinHandle,
 };
@@ -53,12 +50,13 @@ impl Line {
         format!("http://{}", self.address)
     }
 
-    /// Nothing gets through from now on, in neither direction. All connections stay open.
+    /// Nothing gets through from now on. The far end sees its connections end, as a server does
+    /// whose keepalives are not answered; the near end sees nothing but silence.
     pub fn cut(&self) {
         self.through.send_replace(false);
     }
 
-    /// What was on its way, and what comes, gets through.
+    /// New connections get through again; those that were cut end.
     pub fn mend(&self) {
         self.through.send_replace(true);
     }
@@ -69,38 +67,38 @@ impl Line {
     }
 }
 
-/// Carries one connection until an end closes it or the line hangs up.
+/// Carries one connection until an end closes it or the line hangs up or is cut and mended.
 async fn carry(
-    near: TcpStream,
+    mut near: TcpStream,
     target: Arc<str>,
-    cut: watch::Receiver<bool>,
+    mut through: watch::Receiver<bool>,
     mut ended: watch::Receiver<u64>,
 ) {
     ended.mark_unchanged();
     let both = async {
         let far = TcpStream::connect(&*target).await?;
-        let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
-        tokio::try_join!(one_way(near_in, far_out, cut.clone()), one_way(far_in, near_out, cut))
+        let ((near_in, near_out), (far_in, far_out)) = (near.split(), far.into_split());
+        tokio::try_join!(one_way(near_in, far_out), one_way(far_in, near_out))
     };
-    tokio::select! {
+    let cut = tokio::select! {
         // An end that closed or failed: the other one notices when both sockets go.
-        _ = both => {}
-        _ = ended.changed() => {}
+        _ = both => false,
+        _ = ended.changed() => false,
+        silent = through.wait_for(|through| !through) => silent.is_ok(),
+    };
+    if cut {
+        tokio::select! {
+            _ = through.wait_for(|through| *through) => {}
+            _ = ended.changed() => {}
+        }
     }
+    drop(near);
 }
 
 async fn one_way(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    mut cut: watch::Receiver<bool>,
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
 ) -> io::Result<()> {
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let count = from.read(&mut buffer).await?;
-        cut.wait_for(|through| *through).await.map_err(io::Error::other)?;
-        if count == 0 {
-            return to.shutdown().await;
-        }
-        to.write_all(buffer.get(..count).unwrap_or_default()).await?;
-    }
+    io::copy(&mut from, &mut to).await?;
+    to.shutdown().await
 }

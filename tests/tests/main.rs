@@ -4,11 +4,15 @@
 
 mod cancel;
 mod checks;
+mod crashes;
+mod demo;
 mod flows;
 mod histories;
 mod kills;
 mod operators;
+mod outages;
 mod races;
+mod zombies;
 
 use tidemark_tests::Stage;
 

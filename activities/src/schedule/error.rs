@@ -58,7 +58,7 @@ pub enum ScheduleError {
 
 impl ScheduleError {
     /// The error of a call.
-    pub(super) fn of(operation: Operation) -> impl FnOnce(Status) -> Self {
+    pub(crate) fn of(operation: Operation) -> impl FnOnce(Status) -> Self {
         move |status| match (status.code(), operation.connection) {
             (Code::NotFound, Some(connection)) => Self::NotFound { connection },
             (code, connection) => {

@@ -3,10 +3,7 @@
 
 use std::time::Duration;
 
-use temporalio_client::{
-    Client, NamespacedClient as _,
-    tonic::{Code, IntoRequest as _},
-};
+use temporalio_client::{Client, NamespacedClient as _, grpc::WorkflowService, tonic::Code};
 use temporalio_common::protos::temporal::api::{
     common::v1::{Payloads, WorkflowType},
     enums::v1::ScheduleOverlapPolicy,
@@ -25,6 +22,7 @@ use tidemark_workflows::{
 use uuid::Uuid;
 
 use crate::{
+    patience::patiently,
     payload::{json, memo},
     schedule::ProjectionSettings,
     setup::{SetupError, error},
@@ -78,18 +76,16 @@ pub async fn ensure_schedule(
         )),
         ..CreateScheduleRequest::default()
     };
-    match service().create_schedule(create.into_request()).await {
+    match patiently(&mut *service(), WorkflowService::create_schedule, create).await {
         Ok(_) => return Ok(EnsuredSchedule::Created),
         Err(status) if status.code() == Code::AlreadyExists => {}
         Err(status) => return Err(error(&namespace, "create the schedule of the sweep", status)),
     }
     let describe =
         DescribeScheduleRequest { namespace: namespace.clone(), schedule_id: SWEEP_ID.to_owned() };
-    let seen = service()
-        .describe_schedule(describe.into_request())
+    let seen = patiently(&mut *service(), WorkflowService::describe_schedule, describe)
         .await
-        .map_err(|status| error(&namespace, "describe the schedule of the sweep", status))?
-        .into_inner();
+        .map_err(|status| error(&namespace, "describe the schedule of the sweep", status))?;
     let found = seen.schedule.unwrap_or_default();
     let wanted = schedule(settings, found.state.clone().unwrap_or_default());
     if does_the_same(&found, &wanted) {
@@ -104,8 +100,7 @@ pub async fn ensure_schedule(
         request_id: Uuid::new_v4().to_string(),
         ..UpdateScheduleRequest::default()
     };
-    service()
-        .update_schedule(update.into_request())
+    patiently(&mut *service(), WorkflowService::update_schedule, update)
         .await
         .map_err(|status| error(&namespace, "update the schedule of the sweep", status))?;
     Ok(EnsuredSchedule::Updated)

@@ -6,12 +6,16 @@ use tidemark_model::row::NotText;
 use super::*;
 
 fn mapper() -> Mapper {
+    picking(&["status", "contact_id", "merge_fields"])
+}
+
+fn picking(others: &[&str]) -> Mapper {
     Mapper::of(
         ("list:", "contact_id"),
         [("age", "merge_fields.AGE"), ("email", "email_address"), ("name", "merge_fields.FNAME")]
             .into_iter(),
         |field| field == "email",
-        &["status", "contact_id", "merge_fields"],
+        others,
     )
 }
 
@@ -64,6 +68,21 @@ fn a_key_that_is_no_text_harms_nothing_but_what_it_names() {
     let text = r#"{"\ud800":{"\udc00":1},"contact_id":"c","email_address":"e","merge_fields":{"\ud800":1,"FNAME":"Ada"}}"#;
     let expected = r#"{"id":"list:c","age":"","email":"e","name":"Ada"}"#;
     assert_eq!(map(text), record("list:c", expected));
+}
+
+#[test]
+fn what_no_type_holds_is_no_object() {
+    let expected = record("list:c", r#"{"id":"list:c","age":"","email":"e","name":""}"#);
+    for odd in ["1e999", "-1e999", r#""\ud800""#, "[1e999]", "7"] {
+        let first = format!(r#"{{"merge_fields":{odd},"contact_id":"c","email_address":"e"}}"#);
+        let last = format!(r#"{{"contact_id":"c","email_address":"e","merge_fields":{odd}}}"#);
+        for text in [first, last] {
+            // Wanted only in parts, and as a whole as well.
+            for mapper in [picking(&[]), mapper()] {
+                assert_eq!(mapper.map(&text, &mut mapper.paths_seen()), expected, "{text}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -43,15 +43,38 @@ impl PathTrie {
     }
 
     /// Writes the values of all paths in a JSON object into `values`.
+    ///
+    /// Where something else than an object stands above a path, it may be what JSON can write and no
+    /// type holds, such as `1e999`: then the text is walked once more, and only objects are entered.
     pub(super) fn pick<'t>(
         &self,
         text: &'t str,
         values: &mut [Picked<'t>],
     ) -> Result<(), serde_json::Error> {
+        self.walk(text, values, Pace::Once).or_else(|_| {
+            values.fill(None);
+            self.walk(text, values, Pace::Twice)
+        })
+    }
+
+    fn walk<'t>(
+        &self,
+        text: &'t str,
+        values: &mut [Picked<'t>],
+        pace: Pace,
+    ) -> Result<(), serde_json::Error> {
         let mut deserializer = serde_json::Deserializer::from_str(text);
-        deserializer.deserialize_map(Walk { node: &self.root, values })?;
+        deserializer.deserialize_map(Walk { node: &self.root, values, pace })?;
         deserializer.end()
     }
+}
+
+/// How often what is below a key is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    Once,
+    /// Where it ends first, and then, if it is an object, what is in it.
+    Twice,
 }
 
 impl Node {
@@ -68,6 +91,7 @@ impl Node {
 struct Walk<'n, 'v, 't> {
     node: &'n Node,
     values: &'v mut [Picked<'t>],
+    pace: Pace,
 }
 
 impl<'t> DeserializeSeed<'t> for Walk<'_, '_, 't> {
@@ -86,7 +110,7 @@ impl<'t> Visitor<'t> for Walk<'_, '_, 't> {
     }
 
     fn visit_map<A: MapAccess<'t>>(self, mut entries: A) -> Result<(), A::Error> {
-        let Self { node, values } = self;
+        let Self { node, values, pace } = self;
         while let Some(wanted) = entries.next_key_seed(Wanted { node })? {
             match wanted {
                 None => {
@@ -98,18 +122,20 @@ impl<'t> Visitor<'t> for Walk<'_, '_, 't> {
                         values[path] = Some(value.get());
                     }
                 }
-                Some(node) if node.paths.is_empty() => {
-                    entries.next_value_seed(Walk { node, values })?;
+                Some(node) if node.paths.is_empty() && pace == Pace::Once => {
+                    entries.next_value_seed(Walk { node, values, pace })?;
                 }
-                // Wanted as a whole and in parts: a rare mapping, read twice.
+                // Wanted as a whole and in parts (a rare mapping), or a text with something odd.
                 Some(node) => {
                     let value: &'t RawValue = entries.next_value()?;
                     for &path in &node.paths {
                         values[path] = Some(value.get());
                     }
-                    serde_json::Deserializer::from_str(value.get())
-                        .deserialize_any(Walk { node, values })
-                        .map_err(A::Error::custom)?;
+                    if value.get().starts_with('{') {
+                        serde_json::Deserializer::from_str(value.get())
+                            .deserialize_map(Walk { node, values, pace })
+                            .map_err(A::Error::custom)?;
+                    }
                 }
             }
         }

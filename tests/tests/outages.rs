@@ -1,0 +1,86 @@
+//! What a run needs is away for a while: Temporal, the store, room on the disk.
+
+use tidemark_simulator::{Fault, FaultAction, RandomKind, Side};
+use tidemark_tests::{LIST, Objects, Stage, Worker};
+use tokio::process::Command;
+
+use crate::{PROGRAM, TOMBSTONE, stage};
+
+const HELD: &str = "held";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn temporal_crashes_in_the_middle_of_a_run() {
+    let mut stage = Stage::on_own_temporal(PROGRAM, "restarted", 3_000).await;
+    stage.apply_with(TOMBSTONE, "simultaneous_batches = 1").await;
+    let _worker = stage.worker(&[]);
+    let action = FaultAction::Hold { id: HELD.into() };
+    stage.world().add_fault(Fault::next(Side::Destination, action).after(1));
+    stage.ask(["start", stage.id()]).await.expect(0);
+    stage.world().wait_held(HELD, 1).await;
+    stage.own_temporal().kill();
+    stage.world().release(HELD);
+    stage.own_temporal().restart().await.unwrap();
+    // Waits for the run under way, and finds nothing to do.
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
+    stage.assert_in_step();
+    let written = stage.world().ledger().destination.call_count;
+    assert!(written <= 4, "{written} requests for three batches");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_refuses_everything_for_a_while_is_waited_for() {
+    let objects = Objects::start().await;
+    let stage = Stage::on_objects(PROGRAM, "refusing", 2_000, &objects).await;
+    stage.apply(TOMBSTONE).await;
+    let worker = stage.worker(&[]);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
+    stage.world().mutate_random(LIST, RandomKind::Change, 20, 1).unwrap();
+    let action = FaultAction::Hold { id: HELD.into() };
+    stage.world().add_fault(Fault::next(Side::Source, action));
+    let start = stage.ask(["start", stage.id(), "--wait"]);
+    let outage = async {
+        stage.world().wait_held(HELD, 1).await;
+        objects.refuse_all(true);
+        stage.world().release(HELD);
+        objects.wait_refused(2).await;
+        worker.wait_log("the run goes on by itself").await;
+        objects.refuse_all(false);
+    };
+    let (answer, ()) = tokio::join!(start, outage);
+    answer.expect(0);
+    stage.assert_in_step();
+}
+
+/// The program, in a process whose files may not grow beyond a few KiB: what writes more fails as
+/// it does on a full disk.
+fn on_a_full_disk(command: &Command) -> Command {
+    let command = command.as_std();
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", r#"trap '' XFSZ; ulimit -f 8; exec "$0" "$@""#])
+        .arg(command.get_program())
+        .env_clear()
+        .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_on_a_full_disk_sends_nothing_and_goes_on_where_there_is_room() {
+    let stage = stage("full", 2_000).await;
+    stage.apply(TOMBSTONE).await;
+    let mut command = on_a_full_disk(&stage.command());
+    command.arg("worker");
+    let full = Worker::spawn(command);
+    let start = stage.ask(["start", stage.id(), "--wait"]);
+    let story = async {
+        full.wait_log("another attempt follows").await;
+        assert!(stage.held().is_empty(), "nothing was sent");
+        let (code, log) = full.terminate().await;
+        assert_eq!(code, 0, "{log}");
+        assert!(log.contains("look at the store's space"), "{log}");
+        stage.worker(&[])
+    };
+    let (answer, _roomy) = tokio::join!(start, story);
+    answer.expect(0);
+    stage.assert_in_step();
+}
