@@ -82,7 +82,7 @@ impl History {
     }
 
     /// The receipt of a run that ended in step; anything else would not be worth measuring.
-    pub(crate) fn receipt(&self) -> anyhow::Result<Receipt> {
+    pub(crate) fn receipt(&self, wanted: Outcome) -> anyhow::Result<Receipt> {
         let last = self.0.last().and_then(|event| event.attributes.as_ref());
         let Some(Attributes::WorkflowExecutionCompletedEventAttributes(completed)) = last else {
             bail!("the run did not end well: {last:?}");
@@ -91,7 +91,7 @@ impl History {
         let payload = payloads.payloads.first().context("the run has an empty result")?;
         match serde_json::from_slice(&payload.data).context("the result is no receipt")? {
             SyncResult::Committed(receipt) => {
-                ensure!(receipt.outcome == Outcome::InStep, "it ended {:?}", receipt.outcome);
+                ensure!(receipt.outcome == wanted, "it ended {:?}", receipt.outcome);
                 Ok(*receipt)
             }
             SyncResult::Skipped { reason } => bail!("the run was skipped: {reason}"),

@@ -26,7 +26,11 @@ use tidemark_engine::{
     definitions::{self, StoreIdentity, StoredDefinition},
     store::Store,
 };
-use tidemark_model::{definition::Definition, ids::ConnectionId, receipt::Receipt};
+use tidemark_model::{
+    definition::Definition,
+    ids::ConnectionId,
+    receipt::{Outcome, Receipt},
+};
 use tidemark_simulator::{Seed, Simulator, World};
 use tidemark_workflows::{health::Health, names};
 
@@ -55,7 +59,7 @@ pub(crate) struct Stage {
     folder: TempDir,
 }
 
-/// A run of a connection that ended in step.
+/// A run of a connection that ended as it should.
 pub(crate) struct Run {
     /// Just before the schedule was told to start it.
     pub(crate) triggered_at: Timestamp,
@@ -148,6 +152,12 @@ impl Stage {
         Ok(())
     }
 
+    /// Kills the worker by SIGKILL.
+    pub(crate) fn kill_worker(&mut self) -> anyhow::Result<()> {
+        self.worker.take().context("the worker was not started")?.kill();
+        Ok(())
+    }
+
     /// A list with made-up members.
     pub(crate) fn fill(&self, list: &str, seed: &Seed) -> anyhow::Result<()> {
         self.world().add_list(SOURCE_KEY, list, "Bench")?;
@@ -182,12 +192,23 @@ impl Stage {
     /// the server counts those of the run.
     pub(crate) async fn run(&self, connection: &ConnectionId) -> anyhow::Result<Run> {
         let triggered_at = self.trigger(connection).await?;
+        self.finish(connection, triggered_at, Outcome::InStep).await
+    }
+
+    /// Waits for the end of the run that was [triggered](Self::trigger), which must be `outcome`.
+    pub(crate) async fn finish(
+        &self,
+        connection: &ConnectionId,
+        triggered_at: Timestamp,
+        outcome: Outcome,
+    ) -> anyhow::Result<Run> {
         let history = self.ended(connection, triggered_at).await?;
-        let receipt = history.receipt().with_context(|| self.end_of_log())?;
+        let receipt = history.receipt(outcome).with_context(|| self.end_of_log())?;
         Ok(Run { triggered_at, history, receipt })
     }
 
-    async fn trigger(&self, connection: &ConnectionId) -> anyhow::Result<Timestamp> {
+    /// Tells the connection's schedule to start a run. Returns the instant just before it.
+    pub(crate) async fn trigger(&self, connection: &ConnectionId) -> anyhow::Result<Timestamp> {
         let trigger = TriggerImmediatelyRequest {
             overlap_policy: ScheduleOverlapPolicy::BufferOne.into(),
             scheduled_time: None,

@@ -53,4 +53,9 @@ impl Worker {
     pub(crate) async fn stop(self) {
         self.0.stop(STOP_GRACE).await;
     }
+
+    /// By SIGKILL.
+    pub(crate) fn kill(self) {
+        drop(self.0);
+    }
 }

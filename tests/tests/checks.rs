@@ -33,6 +33,13 @@ fn workflow_id(stderr: &str) -> &str {
     id.lines().next().expect("a line has an end")
 }
 
+/// A worker looks at the stage's definition. Returns the workflow's id.
+pub(crate) async fn look(stage: &Stage) -> String {
+    let path = file(stage, "looked-at.toml", &stage.definition(TOMBSTONE, ""));
+    let answer = check(stage).arg(&path).output().await.unwrap();
+    workflow_id(&String::from_utf8(answer.stderr).unwrap()).to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_looks_with_its_own_secrets_and_answers_without_contents() {
     let stage = stage("on-worker", 50).await;

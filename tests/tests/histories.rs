@@ -7,14 +7,15 @@ use temporalio_client::WorkflowHistory;
 use temporalio_sdk::workflow_replayer::{WorkflowReplayer, WorkflowReplayerOptions};
 use tidemark_simulator::RandomKind;
 use tidemark_tests::{LIST, MAILCHIMP_KEY, RECORD_KEY, Stage};
-use tidemark_workflows::{check::CheckConnection, sync::SyncConnection};
+use tidemark_workflows::{check::CheckConnection, sweep::SweepStore, sync::SyncConnection};
 
-use crate::{TOMBSTONE, stage};
+use crate::{PROGRAM, TOMBSTONE, checks, stage, sweeps::sweep};
 
 /// The largest payload that may cross Temporal.
 pub(crate) const PAYLOAD_LIMIT: usize = 16 * 1024;
 
-/// Set to record the histories anew, from released workflow code.
+/// Set to record the histories that are not there, from released workflow code. Those that are
+/// there stay: what old code began must go on replaying.
 const RECORD: &str = "TIDEMARK_RECORD_HISTORIES";
 
 fn recorded() -> PathBuf {
@@ -100,6 +101,7 @@ async fn recorded_histories_replay() {
     let options = WorkflowReplayerOptions::new()
         .register_workflow::<SyncConnection>()
         .and_then(|options| options.register_workflow::<CheckConnection>())
+        .and_then(|options| options.register_workflow::<SweepStore>())
         .expect("the workflows can be registered")
         .build();
     let replayer = WorkflowReplayer::new(options).expect("a workflow is registered");
@@ -116,19 +118,24 @@ async fn recorded_histories_replay() {
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         replayed += 1;
     }
-    assert!(replayed >= 4, "only {replayed} histories were found");
+    assert!(replayed >= 6, "only {replayed} histories were found");
 }
 
-/// Records a history of each way that a run goes.
+/// Keeps the history of a workflow's newest run under a name.
+async fn keep_workflow(stage: &Stage, name: &str, workflow_id: &str) {
+    let path = recorded().join(format!("{name}.json"));
+    if !path.exists() {
+        let history = stage.history(workflow_id).await.to_json().await.unwrap();
+        std::fs::write(path, history).unwrap();
+    }
+}
+
+/// Records a history of each way that a run goes, and of each other workflow.
 async fn record() {
-    let stage = stage("record", 1_200).await;
+    let mut stage = Stage::on_own_temporal(PROGRAM, "record", 1_200).await;
     stage.apply(TOMBSTONE).await;
-    let _worker = stage.worker(&[]);
-    let keep = async |name: &str| {
-        std::fs::create_dir_all(recorded()).unwrap();
-        let path = recorded().join(format!("{name}.json"));
-        std::fs::write(path, history_json(&stage).await).unwrap();
-    };
+    let worker = stage.worker(&[]);
+    let keep = async |name: &str| keep_workflow(&stage, name, &newest_run(&stage).await).await;
     stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
     keep("first-sync").await;
     stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
@@ -136,7 +143,10 @@ async fn record() {
     stage.world().mutate_random(LIST, RandomKind::Change, 5, 1).unwrap();
     stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
     keep("changed").await;
+    keep_workflow(&stage, "checked", &checks::look(&stage).await).await;
     stage.world().revoke_key(MAILCHIMP_KEY);
     stage.ask(["start", stage.id(), "--wait"]).await.expect(1);
     keep("failed-user").await;
+    let swept = sweep(&mut stage, &worker).await;
+    keep_workflow(&stage, "swept", &swept).await;
 }

@@ -12,6 +12,7 @@ mod kills;
 mod operators;
 mod outages;
 mod races;
+mod sweeps;
 mod zombies;
 
 use tidemark_tests::Stage;

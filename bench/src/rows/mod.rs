@@ -3,7 +3,9 @@
 mod changes;
 mod diff;
 mod first_sync;
+mod killed;
 mod reading;
+mod refused;
 mod start;
 mod unchanged;
 
@@ -38,6 +40,10 @@ pub(crate) enum Row {
     Diff,
     /// From the trigger of a run to its first request
     Start,
+    /// Records that the destination refuses: requests
+    Refused,
+    /// A worker that is killed: when another one is at work, and what it does again
+    Killed,
 }
 
 impl Row {
@@ -49,6 +55,8 @@ impl Row {
             Self::Reading => "reading",
             Self::Diff => "diff",
             Self::Start => "start",
+            Self::Refused => "refused",
+            Self::Killed => "killed",
         }
     }
 
@@ -60,6 +68,8 @@ impl Row {
             Self::Reading => reading::measure(options).await,
             Self::Diff => diff::measure(options).await,
             Self::Start => start::measure(options).await,
+            Self::Refused => refused::measure(options).await,
+            Self::Killed => killed::measure(options).await,
         }
     }
 }
