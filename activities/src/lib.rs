@@ -22,5 +22,5 @@ pub use attempt::Drain;
 pub use check::CheckActivities;
 pub use heartbeat::HeartbeatTimes;
 pub use host::is_open;
-pub use publish::{Publisher, standing};
+pub use publish::{Newest, Publisher, standing};
 pub use sync::{COMPARISONS_AT_ONCE, SyncActivities};

@@ -12,16 +12,37 @@ use tidemark_engine::{
     log::Log,
     store::{Store, StoreError},
 };
-use tidemark_model::{definition::Definition, ids::ConnectionId};
+use tidemark_model::{
+    definition::Definition, entry::RunNumber, ids::ConnectionId, receipt::Receipt,
+};
 use tidemark_workflows::health::Health;
 
 use crate::schedule::{
-    Description, Projection, ProjectionSettings, Published, ScheduleAttributes, ScheduleClient,
-    ScheduleError, Standing,
+    Projection, ProjectionSettings, Published, ScheduleAttributes, ScheduleClient, ScheduleError,
+    Standing,
 };
 
 /// The least by which the deadline moves before it is published again, whatever `max_lag` is.
 const LEAST_MOVE: Duration = Duration::from_mins(5);
+
+/// The newest commit of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Newest {
+    pub number: RunNumber,
+    /// Its watermark.
+    pub complete_as_of: Timestamp,
+}
+
+impl Newest {
+    /// Of a log; `None` before the first commit.
+    #[must_use]
+    pub fn of(log: &Log) -> Option<Self> {
+        log.newest_commit().map(|commit| Self {
+            number: commit.number,
+            complete_as_of: commit.manifest.complete_as_of,
+        })
+    }
+}
 
 /// How a connection stands. Lag counts from the latest of the newest watermark, the schedule's
 /// creation and the last time that it was resumed.
@@ -29,15 +50,17 @@ const LEAST_MOVE: Duration = Duration::from_mins(5);
 pub fn standing(
     definition: &Definition,
     health: Health,
-    watermark: Option<Timestamp>,
+    newest: Option<Newest>,
     created_at: Timestamp,
     resumed_at: Option<Timestamp>,
 ) -> Standing {
+    let watermark = newest.map(|newest| newest.complete_as_of);
     let since = [watermark, resumed_at].into_iter().flatten().fold(created_at, Timestamp::max);
     let max_lag = SignedDuration::try_from(definition.max_lag()).unwrap_or(SignedDuration::MAX);
     Standing {
         health,
         synced_through: watermark,
+        committed: newest.map(|newest| newest.number),
         lag_deadline: since.saturating_add(max_lag).unwrap_or(Timestamp::MAX),
     }
 }
@@ -82,25 +105,33 @@ impl Publisher {
         Self { schedules, store, settings }
     }
 
-    /// The newest watermark in the commit log; `None` also if the log cannot be read.
-    pub async fn watermark(&self, connection: &ConnectionId) -> Option<Timestamp> {
-        match Log::open(&self.store.connection(connection)).await {
-            Ok(log) => log.newest_commit().map(|commit| commit.manifest.complete_as_of),
+    /// Publishes what a commit means.
+    pub async fn committed(&self, connection: &ConnectionId, receipt: &Receipt) {
+        let newest = Newest { number: receipt.number, complete_as_of: receipt.complete_as_of };
+        self.publish(connection, Health::of_commit(receipt), Some(newest), true).await;
+    }
+
+    /// Publishes what the end of a run means that did not commit.
+    pub async fn ended(&self, connection: &ConnectionId, health: Health) {
+        let newest = match Log::open(&self.store.connection(connection)).await {
+            Ok(log) => Newest::of(&log),
             Err(error) => {
                 tracing::warn!(error = %error, "the commit log cannot be read");
                 None
             }
-        }
+        };
+        self.publish(connection, health, newest, false).await;
     }
 
-    /// Publishes what a run's end means. Costs a describe, and an update if it is news.
-    pub async fn publish(
+    /// Costs a describe, and an update if it is news.
+    async fn publish(
         &self,
         connection: &ConnectionId,
         health: Health,
-        watermark: Option<Timestamp>,
+        newest: Option<Newest>,
+        commits: bool,
     ) {
-        match self.try_publish(connection, health, watermark).await {
+        match self.try_publish(connection, health, newest, commits).await {
             Ok(outcome) => tracing::debug!(?outcome, %health, "published"),
             Err(error) => tracing::warn!(
                 error = %error,
@@ -113,7 +144,8 @@ impl Publisher {
         &self,
         connection: &ConnectionId,
         health: Health,
-        watermark: Option<Timestamp>,
+        newest: Option<Newest>,
+        commits: bool,
     ) -> Result<Outcome, PublishError> {
         let seen = match self.schedules.describe(connection).await {
             Err(ScheduleError::NotFound { .. }) => return Ok(Outcome::Gone),
@@ -121,16 +153,23 @@ impl Publisher {
         };
         // Read after the schedule was looked at: if a newer definition is applied after this, its
         // update makes the look stale, and nothing older can be written over it.
-        let newest = definitions::newest(&self.store.connection(connection)).await?;
+        let stored = definitions::newest(&self.store.connection(connection)).await?;
         let Some((version, definition)) =
-            newest.and_then(|stored| Some((stored.version, stored.definition?)))
+            stored.and_then(|stored| Some((stored.version, stored.definition?)))
         else {
             return Ok(Outcome::Gone);
         };
-        let standing = self.standing_of(&definition, health, watermark, &seen);
+        let created_at = seen.created_at.unwrap_or_else(Timestamp::now);
+        let mut standing = standing(&definition, health, newest, created_at, seen.resumed_at());
+        // A commit may be one over a store that went back in time and was accepted as it is. A run
+        // that failed because of it must not make the next one forget.
+        if !commits {
+            standing.committed = standing.committed.max(seen.committed);
+        }
         let projection = Projection::new(&definition, version, &self.settings);
-        if seen.matches(&projection) && !is_news(&standing, &seen.attributes, definition.max_lag())
-        {
+        let is_news = seen.committed > standing.committed
+            || is_news(&standing, &seen.attributes, definition.max_lag());
+        if seen.matches(&projection) && !is_news {
             return Ok(Outcome::NoNews);
         }
         Ok(match self.schedules.publish(&projection, &standing, &seen).await? {
@@ -138,17 +177,6 @@ impl Publisher {
             Published::Stale => Outcome::Stale,
             Published::Gone => Outcome::Gone,
         })
-    }
-
-    fn standing_of(
-        &self,
-        definition: &Definition,
-        health: Health,
-        watermark: Option<Timestamp>,
-        seen: &Description,
-    ) -> Standing {
-        let created_at = seen.created_at.unwrap_or_else(Timestamp::now);
-        standing(definition, health, watermark, created_at, seen.resumed_at())
     }
 }
 
@@ -169,7 +197,7 @@ mod tests {
     }
 
     fn standing_until(health: Health, deadline: &str) -> Standing {
-        Standing { health, synced_through: None, lag_deadline: at(deadline) }
+        Standing { health, synced_through: None, lag_deadline: at(deadline), committed: None }
     }
 
     #[test]

@@ -68,7 +68,12 @@ impl SyncActivities {
         step: ReadStep,
     ) -> Result<ReadOutcome, ActivityError> {
         let attempt = self.begin(context, &step.connection, Stage::Read);
-        let read = self.engine.read(attempt.host(), &step.connection);
+        let read = async {
+            if let Some(known) = step.committed {
+                self.engine.confirm_commit(&step.connection, known).await?;
+            }
+            self.engine.read(attempt.host(), &step.connection).await
+        };
         attempt.run(read.boxed()).await
     }
 
@@ -117,9 +122,7 @@ impl SyncActivities {
             let receipt =
                 self.engine.commit(attempt.host(), &step.connection, &step.request).await?;
             measure::committed(&receipt);
-            let health = Health::of_commit(&receipt);
-            let watermark = Some(receipt.complete_as_of);
-            self.publisher.publish(&step.connection, health, watermark).await;
+            self.publisher.committed(&step.connection, &receipt).await;
             Ok(receipt)
         };
         attempt.run(commit.boxed()).await
@@ -135,8 +138,7 @@ impl SyncActivities {
         let end = async {
             self.engine.end(&step.connection, &step.ended).await?;
             if let Some(health) = Health::of_end(step.ended.outcome) {
-                let watermark = self.publisher.watermark(&step.connection).await;
-                self.publisher.publish(&step.connection, health, watermark).await;
+                self.publisher.ended(&step.connection, health).await;
             }
             Ok(())
         };

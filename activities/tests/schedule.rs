@@ -53,6 +53,7 @@ fn standing(health: Health) -> Standing {
         health,
         synced_through: Some("2026-11-21T10:00:00Z".parse().unwrap()),
         lag_deadline: "2026-11-21T13:00:00Z".parse().unwrap(),
+        committed: None,
     }
 }
 

@@ -239,6 +239,7 @@ async fn play(name: &str, script: Script, meanwhile: impl AsyncFnOnce(&Handle, &
         let request = SyncRequest {
             connection: ConnectionId::new("acme/newsletter").unwrap(),
             timing: Timing::default(),
+            committed: None,
         };
         let options = WorkflowStartOptions::new(&queue, &queue).build();
         client.start_workflow(SyncConnection::run, request, options).await.unwrap();

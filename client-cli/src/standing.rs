@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use tidemark_activities::schedule::{Description, ScheduleError, Standing};
-use tidemark_activities::standing;
+use tidemark_activities::{Newest, standing};
 use tidemark_engine::log::Log;
 use tidemark_model::definition::Definition;
 use tidemark_workflows::health::Health;
@@ -32,11 +32,14 @@ pub(crate) async fn of(session: &Session, definition: &Definition) -> Result<Sta
         Some(commit) => Health::of_commit(&commit.receipt),
         None => Health::New,
     };
-    Ok(standing(
+    let mut standing = standing(
         definition,
         health,
-        log.newest_commit().map(|commit| commit.manifest.complete_as_of),
+        Newest::of(&log),
         described.as_ref().and_then(|one| one.created_at).unwrap_or_else(Timestamp::now),
         described.as_ref().and_then(Description::resumed_at),
-    ))
+    );
+    // A store that went back in time is told by the next run, not covered up here.
+    standing.committed = standing.committed.max(described.and_then(|one| one.committed));
+    Ok(standing)
 }

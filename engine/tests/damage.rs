@@ -1,6 +1,8 @@
 //! A store that lost or changed something: nothing is done on account of it.
 
-use tidemark_model::{failure::FailureKind, step::ReadOutcome};
+use tidemark_model::{
+    entry::RunNumber, exception::Verdict, failure::FailureKind, step::ReadOutcome,
+};
 
 use crate::support::World;
 
@@ -121,4 +123,20 @@ async fn a_missing_snapshot_is_never_an_empty_one() {
     world.listing.put("a", "y");
     let message = refused(&world).await;
     assert!(message.contains("is missing"), "{message}");
+}
+
+#[tokio::test]
+async fn a_log_below_a_commit_that_is_known_elsewhere_is_refused_until_it_is_accepted() {
+    let world = synced().await;
+    let (id, engine) = (&world.connection, &world.engine);
+    let [second, third] = [2, 3].map(RunNumber::new);
+    engine.confirm_commit(id, second).await.unwrap();
+    let failure = engine.confirm_commit(id, third).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Corrupt);
+    let message = &failure.message;
+    assert!(message.contains("ends with commit 2, and commit 3 was made"), "{message}");
+    assert!(failure.hint.unwrap_or_default().contains("--resend"));
+
+    world.decide(Verdict::SendAgain).await;
+    engine.confirm_commit(id, third).await.unwrap();
 }

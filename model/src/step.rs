@@ -21,6 +21,10 @@ pub struct SyncRequest {
     pub connection: ConnectionId,
     #[serde(default)]
     pub timing: Timing,
+    /// The newest commit that the schedule knew when it started the run: a log that ends below it is
+    /// that of a store that went back in time. Published now and then only, so the log may be ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committed: Option<RunNumber>,
 }
 
 /// The times that a run gives to Temporal. They are input, so that a replay sees the same ones.

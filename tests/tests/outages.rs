@@ -1,7 +1,9 @@
 //! What a run needs is away for a while: Temporal, the store, room on the disk.
 
-use tidemark_simulator::{Fault, FaultAction, RandomKind, Side};
-use tidemark_tests::{LIST, Objects, Stage, Worker};
+use std::path::Path;
+
+use tidemark_simulator::{Fault, FaultAction, Mutation, RandomKind, RejectRule, Side};
+use tidemark_tests::{LIST, Objects, RECORD_KEY, Stage, Worker};
 use tokio::process::Command;
 
 use crate::{PROGRAM, TOMBSTONE, stage};
@@ -49,6 +51,51 @@ async fn a_store_that_refuses_everything_for_a_while_is_waited_for() {
     let (answer, ()) = tokio::join!(start, outage);
     answer.expect(0);
     stage.assert_in_step();
+}
+
+/// Copies a folder with all that is in it.
+async fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-r").args([from, to]).status().await.unwrap();
+    assert!(copied.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_from_an_old_backup_is_refused_until_what_it_lost_is_accepted() {
+    let stage = stage("backup", 60).await;
+    stage.apply(TOMBSTONE).await;
+    let _worker = stage.worker(&[]);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
+    let (store, backup) = (stage.folder().join("store"), stage.folder().join("backup"));
+    copy(&store, &backup).await;
+    // What the backup does not know: a record came and is not there any more, and one is refused,
+    // which is news that the schedule is told of.
+    let ids =
+        stage.world().mutate(LIST, &Mutation::add("ada@contacts.example", "Ada", "L")).unwrap();
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
+    let member = ids.contact_id;
+    let record = format!("newsletter:{member}");
+    let refused = RejectRule::batches_with([record.clone()]);
+    stage.world().reject_when(RECORD_KEY, refused).unwrap();
+    stage.world().mutate(LIST, &Mutation::set(&member, "FNAME", "A")).unwrap();
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(4);
+    stage.world().clear_rejects(RECORD_KEY).unwrap();
+    stage.world().mutate(LIST, &Mutation::Archive { member }).unwrap();
+
+    std::fs::remove_dir_all(&store).unwrap();
+    copy(&backup, &store).await;
+    let mark = stage.world().ledger().mark;
+    for _ in 0..2 {
+        let refused = stage.ask(["start", stage.id(), "--wait"]).await.expect(1);
+        assert!(refused.stderr.contains("the store went back in time"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("--resend"), "{}", refused.stderr);
+    }
+    let ledger = stage.world().ledger_since(mark);
+    assert_eq!((ledger.source.call_count, ledger.destination.call_count), (0, 0));
+
+    // Accepted: all but what only the lost commits knew is in step, and later runs go on.
+    stage.ask(["start", stage.id(), "--resend", "--wait", "--yes", "--as", "olga"]).await.expect(0);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
+    assert!(stage.held().remove(&record).is_some(), "nobody knew of it any more");
 }
 
 /// The program, in a process whose files may not grow beyond a few KiB: what writes more fails as

@@ -84,6 +84,7 @@ impl World {
         let request = SyncRequest {
             connection: ConnectionId::new("acme/unknown").unwrap(),
             timing: Timing::default(),
+            committed: None,
         };
         let options = WorkflowStartOptions::new(&self.config.task_queue, name).build();
         self.client.start_workflow(SyncConnection::run, request, options).await.unwrap();

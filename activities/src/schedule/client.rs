@@ -101,7 +101,7 @@ impl ScheduleClient {
         let message = CreateScheduleRequest {
             namespace: self.namespace.clone(),
             schedule_id: names::schedule_id(projection.connection()),
-            schedule: Some(projection.schedule(ScheduleState::default())),
+            schedule: Some(projection.schedule(ScheduleState::default(), standing)),
             identity: self.identity(),
             request_id: request_id(),
             memo: Some(Projection::memo()),
@@ -181,7 +181,7 @@ impl ScheduleClient {
         let message = UpdateScheduleRequest {
             namespace: self.namespace.clone(),
             schedule_id: names::schedule_id(projection.connection()),
-            schedule: Some(projection.schedule(seen.state())),
+            schedule: Some(projection.schedule(seen.state(), standing)),
             conflict_token: seen.token(),
             identity: self.identity(),
             request_id: request_id(),

@@ -7,9 +7,14 @@ use temporalio_common::protos::temporal::api::{
     schedule::v1::{
         Schedule, ScheduleActionResult, ScheduleListEntry, ScheduleState, schedule_action,
     },
+    workflow::v1::NewWorkflowExecutionInfo,
     workflowservice::v1::DescribeScheduleResponse,
 };
-use tidemark_model::ids::{AccountId, ConnectionId};
+use tidemark_model::{
+    entry::RunNumber,
+    ids::{AccountId, ConnectionId},
+    step::SyncRequest,
+};
 use tidemark_workflows::{health::Health, names};
 
 use super::{
@@ -115,6 +120,8 @@ pub struct Description {
     /// Which definition it was made from; `None` if somebody else made it.
     pub from: Option<ProjectedFrom>,
     pub attributes: ScheduleAttributes,
+    /// The newest commit that its runs are told of.
+    pub committed: Option<RunNumber>,
     pub created_at: Option<Timestamp>,
     pub updated_at: Option<Timestamp>,
     /// Runs started so far.
@@ -130,6 +137,11 @@ pub struct Description {
     pub next_at: Vec<Timestamp>,
     schedule: Schedule,
     token: Vec<u8>,
+}
+
+/// The input of the runs, if it can be read.
+fn request(action: &NewWorkflowExecutionInfo) -> Option<SyncRequest> {
+    serde_json::from_slice(&action.input.as_ref()?.payloads.first()?.data).ok()
 }
 
 impl Description {
@@ -148,6 +160,7 @@ impl Description {
             note: state.notes,
             from: action.and_then(|action| memo_field(action.memo.as_ref(), MEMO_FIELD)),
             attributes: ScheduleAttributes::of(response.search_attributes.as_ref()),
+            committed: action.and_then(request).and_then(|request| request.committed),
             created_at: info.create_time.and_then(|at| timestamp(at.seconds, at.nanos)),
             updated_at: info.update_time.and_then(|at| timestamp(at.seconds, at.nanos)),
             action_count: count(info.action_count),

@@ -18,6 +18,7 @@ use temporalio_common::protos::temporal::api::{
 };
 use tidemark_model::{
     definition::Definition,
+    entry::RunNumber,
     ids::ConnectionId,
     schedule::Schedule as Ticks,
     step::{SyncRequest, Timing},
@@ -62,6 +63,8 @@ pub struct Standing {
     pub synced_through: Option<Timestamp>,
     /// When somebody has to be told, unless a newer commit comes.
     pub lag_deadline: Timestamp,
+    /// The newest commit: each run is told, and refuses a log that ends below it.
+    pub committed: Option<RunNumber>,
 }
 
 /// The definition that a schedule was made from, as its runs carry it.
@@ -143,11 +146,11 @@ impl Projection {
     }
 
     /// The schedule in full, in the given state.
-    pub(super) fn schedule(&self, state: ScheduleState) -> Schedule {
+    pub(super) fn schedule(&self, state: ScheduleState, standing: &Standing) -> Schedule {
         Schedule {
             spec: Some(self.spec()),
             action: Some(ScheduleAction {
-                action: Some(schedule_action::Action::StartWorkflow(self.action())),
+                action: Some(schedule_action::Action::StartWorkflow(self.action(standing))),
             }),
             policies: Some(self.policies()),
             state: Some(state),
@@ -210,8 +213,12 @@ impl Projection {
         }
     }
 
-    fn action(&self) -> NewWorkflowExecutionInfo {
-        let request = SyncRequest { connection: self.connection.clone(), timing: self.timing };
+    fn action(&self, standing: &Standing) -> NewWorkflowExecutionInfo {
+        let request = SyncRequest {
+            connection: self.connection.clone(),
+            timing: self.timing,
+            committed: standing.committed,
+        };
         NewWorkflowExecutionInfo {
             workflow_id: names::workflow_id(&self.connection),
             workflow_type: Some(WorkflowType { name: SYNC_WORKFLOW.to_owned() }),

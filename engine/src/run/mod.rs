@@ -14,6 +14,7 @@ mod exception;
 mod fence;
 mod guard;
 mod hold;
+mod lost;
 mod preview;
 mod purge;
 mod push;

@@ -16,6 +16,9 @@ use tidemark_model::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadStep {
     pub connection: ConnectionId,
+    /// See [`SyncRequest::committed`](tidemark_model::step::SyncRequest::committed).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committed: Option<RunNumber>,
 }
 
 /// Of which reading the changes are computed.

@@ -91,6 +91,7 @@ struct Run<'a> {
     ctx: &'a WorkflowContext<SyncConnection>,
     connection: ConnectionId,
     timing: Timing,
+    committed: Option<RunNumber>,
     stage: Stage,
     number: Option<RunNumber>,
     details: Details,
@@ -103,6 +104,7 @@ impl<'a> Run<'a> {
             details: Details::new(&request.connection),
             connection: request.connection,
             timing: request.timing,
+            committed: request.committed,
             stage: Stage::Read,
             number: None,
         }
@@ -127,7 +129,7 @@ impl<'a> Run<'a> {
     async fn read(&mut self) -> Result<ReadOutcome, Stopped> {
         let options = options::step(self.timing, format!("read {}", self.connection));
         let begin = self.details.begin("read", "…");
-        let step = ReadStep { connection: self.connection.clone() };
+        let step = ReadStep { connection: self.connection.clone(), committed: self.committed };
         let outcome =
             self.step(Stage::Read, begin, SyncActivities::read_source, step, options).await?;
         match &outcome {
