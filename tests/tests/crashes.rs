@@ -105,7 +105,8 @@ async fn killed_at_each_place_a_run_is_finished_by_another_worker() {
                 scene.change(count as u64);
                 let cost = scene.kill_at(moment, place, count).await;
                 let at = format!("{moment:?} {place}: {cost:?}, undisturbed {undisturbed:?}");
-                assert!(cost.source <= undisturbed.source + 1, "{at}");
+                // A page of each question that is open at once: what changed, and what was archived.
+                assert!(cost.source <= undisturbed.source + 2, "{at}");
                 assert!(cost.destination <= undisturbed.destination + 1, "{at}");
             }
         }
