@@ -19,13 +19,10 @@ use tidemark_model::{
 };
 
 use crate::{
-    http::{Caller, SlotRule, Slots},
+    http::{Caller, Network, SlotRule, Slots, Transport},
     mailchimp::{self, Account, MailchimpSource, Mapping, SERVER_GIVES_UP_AFTER, Subject},
     record_api::{self, RecordApiDestination},
 };
-
-/// When an address that does not answer at all is given up.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Secrets of this process: variables as they were when it started, files as they are.
 #[derive(Default)]
@@ -64,7 +61,7 @@ pub struct VisibleList {
 /// Makes sources and destinations that are reached by HTTP. One for each process: what they share
 /// is the pool of connections, and how many requests each credential has under way.
 pub struct HttpConnectors {
-    http: reqwest::Client,
+    transport: Arc<dyn Transport>,
     secrets: Box<dyn SecretLookup + Send + Sync>,
     /// By the credential's digest, so that no secret is kept as a key.
     slots: Mutex<HashMap<[u8; 32], Arc<Slots>>>,
@@ -82,17 +79,20 @@ impl HttpConnectors {
     /// # Errors
     /// The HTTP client cannot be set up: the machine has no certificates, for example.
     pub fn new(secrets: impl SecretLookup + Send + Sync + 'static) -> Result<Self, Failure> {
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("tidemark/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            // A redirect would take the credential to another address.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| {
-                let message = "the HTTP client cannot be set up";
-                Failure::new(FailureKind::Invalid, Side::Platform, message).caused_by(&error)
-            })?;
-        Ok(Self { http, secrets: Box::new(secrets), slots: Mutex::default() })
+        Ok(Self::over(Arc::new(Network::new()?), secrets))
+    }
+
+    /// Over another transport than the network.
+    #[must_use]
+    pub fn over(
+        transport: Arc<dyn Transport>,
+        secrets: impl SecretLookup + Send + Sync + 'static,
+    ) -> Self {
+        Self { transport, secrets: Box::new(secrets), slots: Mutex::default() }
+    }
+
+    fn caller(&self, side: Side, system: &'static str, timeout: Duration) -> Caller {
+        Caller { transport: Arc::clone(&self.transport), side, system, timeout, slots: None }
     }
 
     fn secret(
@@ -137,9 +137,9 @@ impl HttpConnectors {
         let key = self.secret(api_key, Side::Source, connection)?;
         let slots = SlotRule { slots: self.slots(&key), limit, at_work: SERVER_GIVES_UP_AFTER };
         let caller =
-            Caller { side: Side::Source, system: "Mailchimp", timeout, slots: Some(slots) };
+            Caller { slots: Some(slots), ..self.caller(Side::Source, "Mailchimp", timeout) };
         let subject = Subject { connection: connection.clone(), key: api_key.clone() };
-        Account::new(self.http.clone(), caller, key, subject, base_url)
+        Account::new(caller, key, subject, base_url)
     }
 
     /// The requests under way with a credential.
@@ -172,14 +172,9 @@ impl Connectors for HttpConnectors {
         match definition.destination() {
             DestinationDefinition::RecordApi(api) => {
                 let key = self.secret(api.api_key(), Side::Destination, definition.id())?;
-                let caller = Caller {
-                    side: Side::Destination,
-                    system: "the record API",
-                    timeout: api.request_timeout(),
-                    slots: None,
-                };
-                let client =
-                    record_api::Client::new(self.http.clone(), caller, &key, definition, api)?;
+                let timeout = api.request_timeout();
+                let caller = self.caller(Side::Destination, "the record API", timeout);
+                let client = record_api::Client::new(caller, &key, definition, api)?;
                 Ok(Arc::new(RecordApiDestination::new(client, definition, api)))
             }
         }

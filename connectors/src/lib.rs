@@ -13,5 +13,6 @@ mod mailchimp;
 mod record_api;
 
 pub use connect::{HttpConnectors, ProcessSecrets, VisibleList};
+pub use http::{Broken, BrokenKind, Received, Transport};
 pub use mailchimp::MailchimpSource;
 pub use record_api::RecordApiDestination;

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use reqwest::Url;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use reqwest::{
+    Method, Request, Url,
+    header::{AUTHORIZATION, HeaderValue},
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use tidemark_engine::port::Clock;
@@ -21,7 +25,6 @@ pub(crate) const SERVER_GIVES_UP_AFTER: Duration = Duration::from_secs(120);
 /// Makes requests with a key.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
-    http: reqwest::Client,
     caller: Caller,
     base: Url,
     key: SecretString,
@@ -31,7 +34,6 @@ pub(crate) struct Account {
 impl Account {
     /// `base` is the API's address; without one, it is that of the key's data centre.
     pub(crate) fn new(
-        http: reqwest::Client,
         caller: Caller,
         key: SecretString,
         subject: Subject,
@@ -41,7 +43,7 @@ impl Account {
             Some(base) => base.clone(),
             None => data_centre(&key, &subject)?,
         };
-        Ok(Self { http, caller, base, key, subject })
+        Ok(Self { caller, base, key, subject })
     }
 
     pub(super) fn subject(&self) -> &Subject {
@@ -74,9 +76,19 @@ impl Account {
             segments.push("3.0").extend(path);
         }
         url.query_pairs_mut().extend_pairs(parameters);
-        let request = self.http.get(url).basic_auth("tidemark", Some(self.key.expose_secret()));
+        let mut request = Request::new(Method::GET, url);
+        request.headers_mut().insert(AUTHORIZATION, basic(&self.key));
         self.caller.call(request, clock).await
     }
+}
+
+/// What says who asks: any user, and the key.
+fn basic(key: &SecretString) -> HeaderValue {
+    let pair = BASE64_STANDARD.encode(format!("tidemark:{}", key.expose_secret()));
+    let mut value =
+        HeaderValue::try_from(format!("Basic {pair}")).expect("base64 may stand in a header");
+    value.set_sensitive(true);
+    value
 }
 
 /// The address that the end of a key names (`…-us6`).

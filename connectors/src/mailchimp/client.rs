@@ -17,6 +17,9 @@ use super::{
 };
 use crate::http::Answer;
 
+/// The longest body that is mapped where it arrives: that takes a fraction of a millisecond.
+const MAPPED_AT_ONCE: usize = 64 * 1024;
+
 /// How many lists a failure names.
 const NAMED_LISTS: usize = 20;
 
@@ -119,13 +122,16 @@ impl Client {
         Ok(answer)
     }
 
-    /// Mapping a page takes milliseconds: windows side by side must not wait for one another.
+    /// Mapping a large page takes milliseconds: windows side by side must not wait for one another.
     async fn mapped<T: Send + 'static>(
         &self,
         answer: &Answer,
         mapping: &Mapping,
         map: fn(&Mapping, &[u8]) -> Result<T, Malformed>,
     ) -> Result<T, Failure> {
+        if answer.body().len() <= MAPPED_AT_ONCE {
+            return map(mapping, answer.body()).map_err(|malformed| unreadable(&malformed));
+        }
         let (mapping, body) = (mapping.clone(), answer.body().clone());
         tokio::task::spawn_blocking(move || map(&mapping, &body))
             .await

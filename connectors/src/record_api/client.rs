@@ -2,7 +2,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{
-    Method, Url,
+    Method, Request, Url,
     header::{CONTENT_TYPE, HeaderName, HeaderValue},
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -24,7 +24,6 @@ const ID_PLACE: &str = "{id}";
 /// Makes the requests of one connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    http: reqwest::Client,
     caller: Caller,
     url: Url,
     header: (HeaderName, HeaderValue),
@@ -33,7 +32,6 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(
-        http: reqwest::Client,
         caller: Caller,
         key: &SecretString,
         definition: &Definition,
@@ -50,15 +48,15 @@ impl Client {
             unusable(&format!("the key at `{}` cannot stand in a header", api.api_key()))
         })?;
         value.set_sensitive(true);
-        Ok(Self { http, caller, url: api.url().clone(), header: (name, value), subject })
+        Ok(Self { caller, url: api.url().clone(), header: (name, value), subject })
     }
 
     /// Posts a JSON array.
     pub(super) async fn post(&self, body: String, clock: &dyn Clock) -> Result<Answer, Failure> {
-        let request = self
-            .request(Method::POST, self.url.clone())
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .body(body);
+        let mut request = self.request(Method::POST, self.url.clone());
+        let json = HeaderValue::from_static("application/json");
+        request.headers_mut().insert(CONTENT_TYPE, json);
+        *request.body_mut() = Some(body.into());
         self.caller.call(request, clock).await
     }
 
@@ -89,8 +87,10 @@ impl Client {
         (url.path() == path).then_some(url)
     }
 
-    fn request(&self, method: Method, url: Url) -> reqwest::RequestBuilder {
+    fn request(&self, method: Method, url: Url) -> Request {
         let (name, value) = self.header.clone();
-        self.http.request(method, url).header(name, value)
+        let mut request = Request::new(method, url);
+        request.headers_mut().insert(name, value);
+        request
     }
 }
