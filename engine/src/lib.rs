@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of Temporal, so that a simulation can drive it.
 
+mod blocking;
 mod check;
 pub mod definitions;
 pub mod diff;
@@ -14,4 +15,6 @@ pub mod snapshot;
 pub mod staging;
 pub mod store;
 
+#[cfg(feature = "simulation")]
+pub use blocking::inline;
 pub use check::check;

@@ -3,6 +3,7 @@
 //! No I/O and no async here: every other crate may use this one, and this one uses none of them.
 
 pub mod check;
+pub mod defect;
 pub mod definition;
 pub mod entry;
 pub mod exception;

@@ -1,6 +1,9 @@
 //! What becomes of a key: the decision table.
 
-use tidemark_model::row::{Digest, RowState};
+use tidemark_model::{
+    defect::{self, Defect},
+    row::{Digest, RowState},
+};
 
 use super::Resend;
 use crate::snapshot::{FileRow, Standing};
@@ -89,6 +92,15 @@ pub(super) fn decide(rules: &Rules, old: Option<OldRow>, news: News, dirty: bool
     let repeat = |record: bool| if record && resent { Sends::Repeat } else { Sends::Nothing };
     let has_record = old.is_some_and(|old| old.standing.has_record());
     let news = if news == News::None && rules.full { News::Gone } else { news };
+    let news = match news {
+        News::Shown { state: RowState::Filtered, .. } if defect::on(Defect::ForgetFiltered) => {
+            News::Gone
+        }
+        News::Shown { state: RowState::Invalid, .. } if defect::on(Defect::ForgetInvalid) => {
+            News::Gone
+        }
+        news => news,
+    };
     match news {
         News::None => Decision { next: Next::Same, sends: repeat(has_record) },
         News::Gone => Decision {

@@ -2,7 +2,10 @@
 
 use std::io;
 
-use tidemark_model::row::{Digest, RowState};
+use tidemark_model::{
+    defect::{self, Defect},
+    row::{Digest, RowState},
+};
 
 /// The place of a reading: of two with the same change time the greater place wins. Pages are
 /// sorted by the time at which they were asked for.
@@ -26,7 +29,7 @@ pub(super) struct Reading<'a> {
 impl Reading<'_> {
     /// Of two readings of a key the greater one counts.
     fn rank(&self) -> (i64, ReadingPlace) {
-        (self.modified, self.place)
+        (if defect::on(Defect::IgnoreChangeTime) { 0 } else { self.modified }, self.place)
     }
 }
 

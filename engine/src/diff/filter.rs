@@ -40,17 +40,21 @@ impl DigestFilter {
         let bits = in_ranges.chain(in_deltas).sum::<u64>() * BITS_PER_DIGEST;
         let filter = Self::with_blocks(bits.min(max_bytes * 8) / BLOCK_BITS + 1);
         let next = AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            let read = || -> Result<(), DiffError> {
-                loop {
-                    let file = next.fetch_add(1, Ordering::Relaxed);
-                    if file >= snapshot.file_count() {
-                        return Ok(());
-                    }
-                    snapshot.digests_of_file(file, |digest| filter.insert(digest))?;
+        let read = || -> Result<(), DiffError> {
+            loop {
+                let file = next.fetch_add(1, Ordering::Relaxed);
+                if file >= snapshot.file_count() {
+                    return Ok(());
                 }
-            };
-            let readers: Vec<_> = (0..threads).map(|_| scope.spawn(read)).collect();
+                snapshot.digests_of_file(file, |digest| filter.insert(digest))?;
+            }
+        };
+        if threads == 1 {
+            read()?;
+            return Ok(filter);
+        }
+        std::thread::scope(|scope| {
+            let readers: Vec<_> = (0..threads).map(|_| scope.spawn(&read)).collect();
             readers.into_iter().try_for_each(super::joined)
         })?;
         Ok(filter)

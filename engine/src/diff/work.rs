@@ -12,13 +12,16 @@ use tidemark_model::{
     definition::Deletions,
     entry::{Coverage, DeltaFile, RangeFile, SnapshotFiles},
 };
-use tokio::runtime::Handle;
 
 use super::{
     DiffError, DiffOutput, DiffRequest, changes::NewChanges, decide::Rules, outcome::Outcomes,
     tally::Tally,
 };
-use crate::{snapshot::NewFiles, store::Folder};
+use crate::{
+    blocking::{Runtime, blocking},
+    snapshot::NewFiles,
+    store::Folder,
+};
 
 /// Compares staged pages with a snapshot; when this returns, the change set and the next
 /// snapshot's files are durable in `folder`, and nothing refers to them yet.
@@ -29,11 +32,11 @@ use crate::{snapshot::NewFiles, store::Folder};
 /// # Errors
 /// The store's, the spill folder's; a damaged or missing file is named.
 pub async fn diff(folder: &Folder, request: DiffRequest) -> Result<DiffOutput, DiffError> {
-    let runtime = Handle::current();
+    let runtime = Runtime::current();
     let stop = Arc::new(AtomicBool::new(false));
     let given_up = GiveUp(Arc::clone(&stop));
     let folder = folder.clone();
-    let comparison = tokio::task::spawn_blocking(move || {
+    let output = blocking(move || {
         Work {
             new_files: NewFiles::new(&folder, &runtime, request.layout, &request.name),
             new_changes: NewChanges::new(&folder, &runtime, request.limits, &request.name),
@@ -42,14 +45,8 @@ pub async fn diff(folder: &Folder, request: DiffRequest) -> Result<DiffOutput, D
             request,
         }
         .run()
-    });
-    let output = match comparison.await {
-        Ok(output) => output,
-        Err(stopped) => match stopped.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(DiffError::GivenUp),
-        },
-    };
+    })
+    .await;
     drop(given_up);
     output
 }
@@ -66,7 +63,7 @@ impl Drop for GiveUp {
 /// A comparison at work.
 pub(super) struct Work {
     pub(super) request: DiffRequest,
-    pub(super) runtime: Handle,
+    pub(super) runtime: Runtime,
     pub(super) new_files: NewFiles,
     new_changes: NewChanges,
     stop: Arc<AtomicBool>,
@@ -117,6 +114,9 @@ impl Work {
         &self,
         step: impl Fn() -> Result<T, DiffError> + Sync,
     ) -> Result<Vec<T>, DiffError> {
+        if self.threads() == 1 {
+            return Ok(vec![step()?]);
+        }
         std::thread::scope(|scope| {
             let threads: Vec<_> = (0..self.threads()).map(|_| scope.spawn(&step)).collect();
             threads.into_iter().map(joined).collect()

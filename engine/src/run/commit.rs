@@ -1,6 +1,7 @@
 //! The last step: the receipt is drawn up, and the run becomes the newest commit if it balances.
 
 use tidemark_model::{
+    defect::{self, Defect},
     entry::{Committed, Coverage, DefinitionRef, FORMAT, Manifest, Prepared},
     failure::{Failure, FailureKind, Side},
     ids::ConnectionId,
@@ -69,7 +70,7 @@ impl Engine {
             Standing::of(folder, &entry, &definition, &acknowledged.batches, limits).await?;
         let counts = standing.counts;
         let now = host.clock().now();
-        let quiet_after = (acknowledged.attempt_count > 1)
+        let quiet_after = (acknowledged.attempt_count > 1 && !defect::on(Defect::ForgetQuietTime))
             .then(|| reading.start.sending.over_at(now, self.settings.fence.superseded_wait))
             .max(entry.next.quiet_after.filter(|quiet_after| *quiet_after > now));
         let mut destination_cost = Cost::default();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tidemark_model::{
+    defect::{self, Defect},
     entry::RunNumber,
     failure::{Failure, FailureKind, Side},
 };
@@ -60,6 +61,9 @@ impl Fence<'_> {
     pub(super) async fn pass(&self) -> Result<Look, Failure> {
         for _ in 0..LOOKS {
             let look = Look::now(self.clock);
+            if defect::on(Defect::SkipFence) {
+                return Ok(look);
+            }
             if self.log.stands(self.number, Mark::Committed).await? {
                 return Err(self.closed("it is committed already"));
             }

@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 use futures::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 use tidemark_model::{
+    defect::{self, Defect},
     entry::{Prepared, RunNumber},
     failure::{Failure, Side},
     ids::ConnectionId,
     progress::Stage,
-    receipt::PushCounts,
+    receipt::{Cost, PushCounts},
     step::Pushed,
 };
 use tokio::sync::Semaphore;
@@ -191,6 +192,10 @@ impl<'p> Push<'p> {
     ) -> Result<(), Failure> {
         let batch = batch?;
         let record_count = batch.writes.len() as u64;
+        if defect::on(Defect::AcknowledgeFirst) {
+            let ack = Acknowledgement::new(index, record_count, Vec::new(), Cost::default());
+            ack.keep(self.folder, number).await?;
+        }
         // They are closed after a failure, which is the one to be told.
         let Ok(slot) = slots.acquire().await else { return Ok(()) };
         let answered = sender.apply(batch).await;

@@ -5,6 +5,7 @@ use std::pin::pin;
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use tidemark_model::{
+    defect::{self, Defect},
     definition::{Definition, InvalidRecords},
     entry::{Committed, Coverage, DefinitionRef, FORMAT, Prepared},
     exception::ExceptionKind,
@@ -193,7 +194,10 @@ impl Engine {
             }
             _ => false,
         };
-        let pages = session.pages();
+        let mut pages = session.pages();
+        if defect::on(Defect::DropLastPage) {
+            pages.pop();
+        }
         Ok(StoredReading { format: FORMAT, start, reading, pages, cost, unchanged })
     }
 

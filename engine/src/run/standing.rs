@@ -7,6 +7,7 @@ use std::{
 
 use futures::TryStreamExt;
 use tidemark_model::{
+    defect::{self, Defect},
     definition::{Definition, Deletions},
     entry::{FileRef, Prepared},
     exception::{Exception, ExceptionKind, Hold},
@@ -139,7 +140,8 @@ async fn still_rejected(
             }
         }
     }
-    for refused in acknowledged.iter().flat_map(|ack| &ack.refused) {
+    let refused = acknowledged.iter().flat_map(|ack| &ack.refused);
+    for refused in refused.filter(|_| !defect::on(Defect::ForgetRejected)) {
         let earlier = answered.get(&refused.id);
         let exception = Exception {
             key: refused.key.clone(),

@@ -25,14 +25,16 @@ use parquet::{
     },
 };
 use tidemark_model::entry::FileRef;
-use tokio::runtime::Handle;
 
 use super::{
     block::{BLOCK, Blocks, TailError},
     columns,
     part::read_part,
 };
-use crate::store::{Folder, StoreError};
+use crate::{
+    blocking::Runtime,
+    store::{Folder, StoreError},
+};
 
 /// The bytes at a file's end that hold its footer, as a rule.
 const TAIL: u64 = 192 * 1024;
@@ -61,7 +63,7 @@ impl Access {
 pub(crate) struct SnapshotFile {
     folder: Folder,
     file: FileRef,
-    runtime: Handle,
+    runtime: Runtime,
     blocks: Blocks,
     /// What follows the last block.
     tail: Bytes,
@@ -73,7 +75,7 @@ impl SnapshotFile {
     pub(super) fn open(
         folder: &Folder,
         file: &FileRef,
-        runtime: &Handle,
+        runtime: &Runtime,
     ) -> Result<Self, StoreError> {
         let mut wanted = TAIL.min(file.bytes);
         let (blocks, tail) = loop {

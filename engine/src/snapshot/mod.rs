@@ -26,7 +26,6 @@ use tidemark_model::{
     entry::SnapshotFiles,
     row::{Digest, RowState},
 };
-use tokio::runtime::Handle;
 
 pub use layout::Layout;
 pub use records::KeyedRecord;
@@ -39,6 +38,7 @@ pub(crate) use view::{Head, Place, View};
 pub(crate) use write::{FileWriter, NewFiles, RangeWriter};
 
 use crate::{
+    blocking::{self, Runtime},
     port::{KeyTime, MirrorRow},
     store::{Folder, StoreError},
 };
@@ -225,15 +225,8 @@ impl Snapshot {
 
 /// Runs what waits for the store, or computes for long, on a thread that may.
 async fn blocking<T: Send + 'static>(
-    step: impl FnOnce(&Handle) -> Result<T, StoreError> + Send + 'static,
+    step: impl FnOnce(&Runtime) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    let runtime = Handle::current();
-    match tokio::task::spawn_blocking(move || step(&runtime)).await {
-        Ok(result) => result,
-        Err(stopped) => match stopped.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is shutting down: nobody waits for an answer.
-            Err(_) => futures::future::pending().await,
-        },
-    }
+    let runtime = Runtime::current();
+    blocking::blocking(move || step(&runtime)).await
 }

@@ -18,14 +18,16 @@ use parquet::{
     file::metadata::KeyValue,
 };
 use tidemark_model::entry::{FileRef, RangeFile};
-use tokio::runtime::Handle;
 
 use super::{
     Layout,
     block::BlockList,
     columns::{self, DIGEST_LEN, FileKind, FileRow},
 };
-use crate::store::{Folder, StoreError, Upload};
+use crate::{
+    blocking::Runtime,
+    store::{Folder, StoreError, Upload},
+};
 
 /// Rows that are handed to the Parquet writer at once, at most.
 const BATCH_ROWS: usize = 1_024;
@@ -37,7 +39,7 @@ const BATCH_BYTES: usize = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct NewFiles {
     pub(crate) folder: Folder,
-    pub(crate) runtime: Handle,
+    pub(crate) runtime: Runtime,
     pub(crate) layout: Layout,
     /// The folder of the new files, below the connection's.
     pub(crate) prefix: String,
@@ -45,7 +47,7 @@ pub(crate) struct NewFiles {
 }
 
 impl NewFiles {
-    pub(crate) fn new(folder: &Folder, runtime: &Handle, layout: Layout, name: &str) -> Self {
+    pub(crate) fn new(folder: &Folder, runtime: &Runtime, layout: Layout, name: &str) -> Self {
         Self {
             folder: folder.clone(),
             runtime: runtime.clone(),
@@ -177,7 +179,7 @@ fn unwritable(path: &str, error: &ParquetError) -> StoreError {
 /// Where Parquet's bytes go.
 struct Sink {
     upload: Upload,
-    runtime: Handle,
+    runtime: Runtime,
     blocks: BlockList,
     failure: Failure,
 }

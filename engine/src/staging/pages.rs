@@ -5,11 +5,14 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use tidemark_model::row::{InvalidReason, RowState};
-use tokio::runtime::Handle;
+use tidemark_model::{
+    defect::{self, Defect},
+    row::{InvalidReason, RowState},
+};
 
 use super::page::{self, Front, PageRef};
 use crate::{
+    blocking::Runtime,
     diff::{StagedPage, StagedPages},
     store::{Folder, StoreError},
 };
@@ -26,7 +29,7 @@ pub type InvalidRows = BTreeMap<String, Option<Box<InvalidReason>>>;
 pub struct StagedReading {
     folder: Folder,
     pages: Vec<PageRef>,
-    runtime: Handle,
+    runtime: Runtime,
     invalid: Mutex<InvalidRows>,
 }
 
@@ -35,7 +38,7 @@ impl StagedReading {
     /// asked for on threads outside of it.
     #[must_use]
     pub fn new(folder: Folder, pages: Vec<PageRef>) -> Self {
-        Self { folder, pages, runtime: Handle::current(), invalid: Mutex::default() }
+        Self { folder, pages, runtime: Runtime::current(), invalid: Mutex::default() }
     }
 
     /// The rows that were shown as invalid by the pages read so far, the first 10,000 in key
@@ -53,8 +56,12 @@ impl StagedPages for StagedReading {
 
     fn page(&self, index: usize) -> Result<StagedPage, StoreError> {
         let page = self.pages.get(index).expect("the index is below the page count");
-        let Front { head, rows, gone, .. } =
-            self.runtime.block_on(page::read(&self.folder, page))?;
+        let read = self.runtime.block_on(page::read(&self.folder, page));
+        if defect::on(Defect::MissingPageIsEmpty) && matches!(read, Err(StoreError::Missing { .. }))
+        {
+            return Ok(StagedPage { sent_at: page.sent_at, rows: Vec::new(), gone: Vec::new() });
+        }
+        let Front { head, rows, gone, .. } = read?;
         let invalid = rows.iter().filter(|row| row.state == RowState::Invalid);
         let mut invalid = invalid.map(|row| (row.key.clone(), row.invalid.clone())).peekable();
         if invalid.peek().is_some() {

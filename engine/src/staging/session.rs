@@ -26,6 +26,7 @@ use super::{
     standing::Standing,
 };
 use crate::{
+    blocking::blocking,
     pace::Pace,
     port::{Host, KeyTime, Mirror, MirrorRow, Page, PageHead, PageWriter},
     snapshot::Snapshot,
@@ -380,16 +381,4 @@ fn page_name(window: &str, number: u32) -> String {
         }
     }
     format!("{name}-{number:06}{PAGE_ENDING}")
-}
-
-/// What computes for long, or waits for the disk, keeps off the async threads.
-async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> R {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(stopped) => match stopped.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime goes down: nobody waits for the answer any more.
-            Err(_) => std::future::pending().await,
-        },
-    }
 }

@@ -8,7 +8,10 @@ use jiff::Timestamp;
 use object_store::{
     MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, path::Path,
 };
-use tidemark_model::entry::FileRef;
+use tidemark_model::{
+    defect::{self, Defect},
+    entry::FileRef,
+};
 
 use super::StoreError;
 
@@ -64,7 +67,9 @@ impl Folder {
     /// # Errors
     /// The store's; the object may exist nevertheless (the caller reads it to know).
     pub async fn create(&self, path: &str, content: Bytes) -> Result<Creation, StoreError> {
-        let options = PutOptions::from(PutMode::Create);
+        let mode =
+            if defect::on(Defect::OverwriteEntries) { PutMode::Overwrite } else { PutMode::Create };
+        let options = PutOptions::from(mode);
         match self.objects.put_opts(&self.full(path), PutPayload::from(content), options).await {
             Ok(_) => Ok(Creation::Created),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(Creation::Exists),

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tidemark_engine::port::PageHead;
 use tidemark_model::{
+    defect::{self, Defect},
     failure::{Failure, FailureKind, Side},
     receipt::Cost,
 };
@@ -80,7 +81,7 @@ pub(super) struct Newest {
 impl Newest {
     /// Whether everything that may have changed since the second that it has to reach is shown.
     pub(super) fn reaches_back(&self) -> bool {
-        self.oldest.is_none_or(|oldest| oldest < self.reach)
+        self.oldest.is_none_or(|oldest| oldest < self.reach || defect::on(Defect::IgnoreReach))
     }
 }
 

@@ -8,7 +8,10 @@
 
 use serde::{Deserialize, Serialize};
 use tidemark_engine::port::KeyTime;
-use tidemark_model::row::Row;
+use tidemark_model::{
+    defect::{self, Defect},
+    row::Row,
+};
 
 use crate::mailchimp::listing::BEGINNING;
 
@@ -67,10 +70,16 @@ impl Position {
         if !rows.is_sorted_by_key(|row| row.modified) {
             return Err(Stuck::OutOfOrder);
         }
-        if self.skip > 0 && !rows.iter().any(|row| self.is_anchor(row)) {
+        if self.skip > 0
+            && !defect::on(Defect::PageByOffset)
+            && !rows.iter().any(|row| self.is_anchor(row))
+        {
             return Ok(Advance::Back(self.back(page_size)));
         }
         let read = self.skip + rows.len() as u64;
+        if defect::on(Defect::PageByOffset) && !rows.is_empty() && read < total {
+            return Ok(Advance::On(Self { after: self.after, skip: read, anchors: Vec::new() }));
+        }
         if read >= total {
             return Ok(Advance::Done);
         }

@@ -6,11 +6,11 @@ use std::sync::{
 };
 
 use tidemark_model::entry::{FORMAT, FileRef};
-use tokio::runtime::Handle;
 use zstd::bulk::Compressor;
 
 use super::{BatchRef, Index};
 use crate::{
+    blocking::Runtime,
     diff::{BatchLimits, entry::put_text},
     port::BatchKind,
     store::{Folder, StoreError, Upload},
@@ -23,7 +23,7 @@ pub(super) const LEVEL: i32 = 1;
 #[derive(Clone, Debug)]
 pub(in crate::diff) struct NewChanges {
     folder: Folder,
-    runtime: Handle,
+    runtime: Runtime,
     prefix: String,
     limits: BatchLimits,
     counter: Arc<AtomicUsize>,
@@ -32,7 +32,7 @@ pub(in crate::diff) struct NewChanges {
 impl NewChanges {
     pub(in crate::diff) fn new(
         folder: &Folder,
-        runtime: &Handle,
+        runtime: &Runtime,
         limits: BatchLimits,
         name: &str,
     ) -> Self {
