@@ -7,7 +7,7 @@ use tidemark_model::{
     receipt::{Outcome, Receipt},
 };
 
-use crate::support::World;
+use crate::support::{World, definition_toml};
 
 /// A connection in step with so many records.
 async fn in_step(count: u32, extra: &str) -> World {
@@ -167,4 +167,66 @@ async fn a_run_that_dies_while_it_holds_changes_nothing() {
     world.run_that_dies(true).await;
     let receipt = next(&world).await;
     assert_eq!((receipt.held_count, world.destination().records().len()), (11, 21));
+}
+
+/// Of a dead run's change set: `k000` came back, was sent, and went again.
+async fn sent_and_gone_again(world: &World) {
+    come_back(world, "k000");
+    world.run_that_dies(true).await;
+    world.clock.advance(Duration::from_secs(1));
+    world.listing.archive("k000");
+    world.hour();
+}
+
+#[tokio::test]
+async fn a_removal_that_is_held_is_not_sent_for_a_dead_run_either() {
+    let world = in_step(20, "").await;
+    archive(&world, 0..11);
+    world.run().await.receipt();
+    sent_and_gone_again(&world).await;
+    let receipt = world.run().await.receipt();
+    assert_eq!((receipt.push.held, receipt.held_count, receipt.exception_count), (1, 11, 11));
+    assert!(world.destination().records().contains_key("newsletter:k000"));
+    world.decide(Verdict::Approve(world.held(None).await)).await;
+    assert_eq!(next(&world).await.outcome, Outcome::InStep);
+    world.assert_in_step();
+}
+
+#[tokio::test]
+async fn a_removal_is_held_once_and_counted_once() {
+    let world = in_step(20, "").await;
+    archive(&world, 0..11);
+    world.run().await.receipt();
+    sent_and_gone_again(&world).await;
+    // The rule fires again: nothing would be left.
+    archive(&world, 11..20);
+    let receipt = world.run().await.receipt();
+    assert_eq!((receipt.push.held, receipt.held_count, receipt.exception_count), (10, 20, 20));
+    world.decide(Verdict::Approve(world.held(None).await)).await;
+    assert_eq!(next(&world).await.outcome, Outcome::InStep);
+    world.assert_in_step();
+}
+
+#[tokio::test]
+async fn a_refused_removal_is_tried_again_while_others_are_held() {
+    let world = in_step(20, "retry_rejected = 1").await;
+    world.destination().state().refuses.insert("newsletter:k000".to_owned());
+    archive(&world, 0..1);
+    assert_eq!(world.run().await.receipt().rejected_count, 1);
+    archive(&world, 1..12);
+    let receipt = next(&world).await;
+    assert_eq!((receipt.rejected_count, receipt.held_count), (1, 11));
+    assert_eq!((receipt.push.rejected, receipt.exception_count), (1, 12));
+}
+
+#[tokio::test]
+async fn an_approval_is_not_carried_out_at_a_new_address() {
+    let world = in_step(20, "").await;
+    archive(&world, 0..11);
+    world.run().await.receipt();
+    world.decide(Verdict::Approve(world.held(None).await)).await;
+    world.apply(&definition_toml("http://two.test/record", ""), false).await;
+    let receipt = next(&world).await;
+    assert_eq!((receipt.outcome, receipt.held_count), (Outcome::InStep, 0));
+    assert_eq!((receipt.push.repeated, receipt.push.removed), (9, 0));
 }

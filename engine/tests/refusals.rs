@@ -7,7 +7,7 @@ use tidemark_model::{
     receipt::Outcome,
 };
 
-use crate::support::World;
+use crate::support::{World, definition_toml};
 
 async fn world(extra: &str) -> World {
     let world = World::with_policy(extra).await;
@@ -122,4 +122,34 @@ async fn a_handful_of_refusals_is_never_too_many() {
         world.destination().state().refuses.insert(format!("newsletter:k{number:02}"));
     }
     assert_eq!(world.run().await.receipt().exception_count, 5);
+}
+
+#[tokio::test]
+async fn what_one_system_refused_is_no_exception_at_another() {
+    let world = world("retry_rejected = 1000").await;
+    world.run().await.receipt();
+    world.hour();
+    world.destination().state().refuses.insert("newsletter:k03".to_owned());
+    world.listing.archive("k03");
+    assert_eq!(world.run().await.receipt().rejected_count, 1);
+    world.hour();
+    let toml = definition_toml("http://two.test/record", "retry_rejected = 1000");
+    world.apply(&toml, false).await;
+    let receipt = world.run().await.receipt();
+    assert_eq!((receipt.outcome, receipt.rejected_count), (Outcome::InStep, 0));
+    assert_eq!((receipt.push.repeated, receipt.push.removed), (19, 0));
+}
+
+#[tokio::test]
+async fn a_refusal_under_an_id_that_is_given_up_ends_where_records_are_kept() {
+    let world = world("retry_rejected = 1000").await;
+    world.destination().state().refuses.insert("newsletter:k03".to_owned());
+    assert_eq!(world.run().await.receipt().rejected_count, 1);
+    world.hour();
+    let toml = definition_toml(World::ADDRESS, "retry_rejected = 1000")
+        .replace("\"propagate\"", "\"keep\"")
+        .replace("[connection.record]", "[connection.record]\nid_prefix = \"n:\"");
+    world.apply(&toml, false).await;
+    let receipt = world.run().await.receipt();
+    assert_eq!((receipt.outcome, receipt.rejected_count), (Outcome::InStep, 0));
 }

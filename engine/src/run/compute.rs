@@ -132,22 +132,31 @@ impl Engine {
         let base = ground.manifest();
         let prepared_at = ground.host.clock().now();
         let ward = ground.ward(prepared_at);
-        let mut holds = ward.holds(base, &ground.orders).await?;
-        let output = self.compare(ground, &holds, &pages).await?;
+        let moved = ground.edit.moved;
+        let holds = if moved || ground.deletions() == Deletions::Keep {
+            // Nothing is removed at an old address, and nothing at all where records are kept.
+            Holds::default()
+        } else {
+            ward.holds(base, &ground.orders).await?
+        };
+        let due = ground.due_again().await?;
+        let output = self.compare(ground, &holds, &due, &pages).await?;
         let noted = pages.invalid_rows();
         check_invalid(&ground.definition, &output.rows, &noted)?;
-        if ground.edit.moved || ground.deletions() == Deletions::Keep {
-            // Nothing is removed at an old address, and nothing at all where records are kept.
-            holds = Holds::default();
-        }
         let window = Window::of(base, prepared_at);
         let Guarded { changes, push, hold, waived, removals } =
-            ward.guard(window, holds, &output).await?;
+            ward.guard(window, holds, &due, &output).await?;
         let (decided, stale_decisions) = ground.orders.dealt_with(base);
         let snapshots = (base, &output.snapshot);
-        let exceptions =
-            exception::before_push(ground.folder, start.number, snapshots, &noted, &ground.orders)
-                .await?;
+        let exceptions = exception::before_push(
+            ground.folder,
+            start.number,
+            snapshots,
+            &noted,
+            &ground.orders,
+            moved,
+        )
+        .await?;
         let sending = sending_times(ground.folder, start, &ground.owed).await?;
         let quiet_after =
             base.and_then(|base| base.quiet_after).filter(|quiet_after| *quiet_after > prepared_at);
@@ -200,6 +209,7 @@ impl Engine {
         &self,
         ground: &Ground<'_>,
         holds: &Holds,
+        due: &[DirtyKey],
         pages: &Arc<StagedReading>,
     ) -> Result<DiffOutput, Failure> {
         let Ground { host, folder, reading, .. } = ground;
@@ -209,7 +219,7 @@ impl Engine {
         };
         let mut dirty = reading.start.dirty(folder, &ground.owed).await?;
         dirty.sets.extend(holds.approved.clone());
-        dirty.keys.extend(ground.due_again().await?);
+        dirty.keys.extend_from_slice(due);
         let spill = self.settings.spill_folder.clone();
         std::fs::create_dir_all(&spill)
             .map_err(|source| StoreError::Folder { folder: spill.display().to_string(), source })?;
@@ -318,6 +328,9 @@ impl Ground<'_> {
             .collect();
         let all = exception::retry_is_due(self.definition.policy(), self.reading.start.number);
         let given_up = self.orders.remove_records;
+        if self.edit.moved {
+            return Ok(dirty);
+        }
         if !all && !given_up && self.orders.retried.is_empty() {
             return Ok(dirty);
         }

@@ -70,21 +70,27 @@ pub(super) async fn rows_of(
 
 /// The exceptions as they stand before anything is sent: those of the base, the rows that the next
 /// snapshot has as invalid, as far as their keys were noted, and what operators accept of them.
+/// If the records `moved` to another system, what was refused at the old one is none any more.
 pub(super) async fn before_push(
     folder: &Folder,
     number: RunNumber,
     (base, next): (Option<&Manifest>, &SnapshotFiles),
     noted: &InvalidRows,
     orders: &Orders,
+    moved: bool,
 ) -> Result<Option<FileRef>, StoreError> {
     let known = of_manifest(folder, base).await?;
     let (invalid, mut exceptions): (Vec<Exception>, Vec<Exception>) =
         known.into_iter().partition(|exception| exception.kind == ExceptionKind::Invalid);
+    if moved {
+        exceptions.clear();
+    }
     let earlier: BTreeMap<&str, &Exception> =
         invalid.iter().map(|exception| (exception.key.as_str(), exception)).collect();
     let mut keys: BTreeSet<&str> = noted.keys().map(String::as_str).collect();
     keys.extend(earlier.keys());
-    if keys.is_empty() && orders.ignored.is_empty() && !exceptions.iter().any(is_waived) {
+    let settled = orders.ignored.is_empty() && !exceptions.iter().any(is_waived);
+    if keys.is_empty() && settled && !moved {
         return Ok(base.and_then(|base| base.exceptions.clone()));
     }
     let before = match base {

@@ -1,5 +1,7 @@
 //! Held removals: what leaves the hold, what comes into it, and what is sent instead.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use tidemark_model::{
     definition::HoldDeletions,
@@ -13,7 +15,7 @@ use super::{
     guard::Window,
 };
 use crate::{
-    diff::{BatchLimits, ChangeSet, Chosen, DiffOutput, Parted},
+    diff::{BatchLimits, ChangeSet, Chosen, DiffOutput, DirtyKey, Parted},
     port::BatchKind,
     store::{Folder, StoreError},
 };
@@ -59,11 +61,8 @@ impl Ward<'_> {
     ) -> Result<Holds, StoreError> {
         let Some(base) = base else { return Ok(Holds::default()) };
         if orders.remove_records {
-            let held = base.hold.as_ref().map(|hold| &hold.removals);
-            let owed = match (held, base.waived_removals.as_ref()) {
-                (one, Some(other)) => self.joined(one, other, "given-up").await?,
-                (one, None) => one.cloned(),
-            };
+            let held = base.hold.as_ref().map(|hold| hold.removals.clone());
+            let owed = self.joined([held, base.waived_removals.clone()], "given-up").await?;
             let approved = self.opened(owed).await?;
             return Ok(Holds { approved, unguarded: true, ..Holds::default() });
         }
@@ -79,7 +78,7 @@ impl Ward<'_> {
         if let Some(choice) = &orders.waived
             && let Some(taken) = self.take(&mut holds.hold, choice, "waived").await?
         {
-            holds.waived = self.joined(holds.waived.as_ref(), &taken, "waived").await?;
+            holds.waived = self.joined([holds.waived.take(), Some(taken)], "waived").await?;
         }
         Ok(holds)
     }
@@ -109,11 +108,14 @@ impl Ward<'_> {
         Ok(chosen)
     }
 
-    /// Lets a comparison's removals pass, or holds those that nobody approved of.
+    /// Lets a comparison's removals pass, or holds those that nobody approved of. What is `due`
+    /// again passed before, or an operator asked for it; what is held or waived stays where it is,
+    /// whoever may have sent it since.
     pub(super) async fn guard(
         &self,
         window: Window,
         holds: Holds,
+        due: &[DirtyKey],
         output: &DiffOutput,
     ) -> Result<Guarded, StoreError> {
         let passes = |changes, removals| Guarded {
@@ -134,51 +136,73 @@ impl Ward<'_> {
         }
         let Parted { chosen: removals, others: writes } =
             set.part_removals(&self.below("parted")).await?;
-        let Parted { chosen: approved, others: unapproved } =
-            self.approved_of(removals, holds.approved.as_ref()).await?;
-        let count = unapproved.as_ref().map_or(0, |file| file.row_count);
+        let mut rest = removals;
+        let approved = holds.approved.clone().map(Chosen::In);
+        let approved = self.split(&mut rest, approved, "by-approval").await?;
+        let due: HashSet<String> = due.iter().map(|record| record.id.clone()).collect();
+        let due = (!due.is_empty()).then_some(Chosen::Ids(due));
+        let due = self.split(&mut rest, due, "due-again").await?;
+        let held = self.opened(holds.hold.as_ref().map(|hold| hold.removals.clone())).await?;
+        let held = self.split(&mut rest, held.map(Chosen::In), "held-before").await?;
+        let waived = self.opened(holds.waived.clone()).await?;
+        let waived = self.split(&mut rest, waived.map(Chosen::In), "waived-before").await?;
+        let count = |file: &Option<FileRef>| file.as_ref().map_or(0, |file| file.row_count);
+        let (fresh, stay) = (count(&rest), count(&held) + count(&waived));
         let left = output.snapshot.record_count;
-        let (Some(rule), Some(unapproved)) = (window.rule(self.limit, count, left), unapproved)
-        else {
-            return Ok(passes(Some(changes.clone()), window.after(count)));
-        };
-        let changes = match (approved, writes) {
-            (Some(approved), Some(writes)) => self.joined(Some(&approved), &writes, "sent").await?,
-            (one, other) => one.or(other),
-        };
-        let removals = self
-            .joined(holds.hold.as_ref().map(|hold| &hold.removals), &unapproved, "held")
-            .await?;
-        let since = holds.hold.as_ref().map_or(self.number, |hold| hold.since);
-        let hold = removals.map(|removals| Hold { since, held_at: self.now, rule, removals });
-        let push = PushCounts { held: count, ..output.push };
-        Ok(Guarded { changes, push, hold, waived: holds.waived, removals: window.after(0) })
-    }
-
-    async fn approved_of(
-        &self,
-        removals: Option<FileRef>,
-        approved: Option<&ChangeSet>,
-    ) -> Result<Parted, StoreError> {
-        match (removals, approved) {
-            (Some(removals), Some(approved)) => {
-                let set = ChangeSet::open(self.folder, &removals).await?;
-                let chosen = Chosen::In(approved.clone());
-                set.part(&chosen, self.batches, &self.below("by-approval")).await
-            }
-            (removals, _) => Ok(Parted { chosen: None, others: removals }),
+        let rule = window.rule(self.limit, fresh, left);
+        if rule.is_none() && stay == 0 {
+            return Ok(passes(Some(changes.clone()), window.after(fresh)));
         }
+        let mut guarded = passes(None, Vec::new());
+        let unheld = match rule {
+            None => {
+                guarded.removals = window.after(fresh);
+                rest
+            }
+            Some(rule) => {
+                let before = holds.hold.as_ref();
+                let sets = [before.map(|hold| hold.removals.clone()), rest];
+                let since = before.map_or(self.number, |hold| hold.since);
+                let removals = self.joined(sets, "held").await?;
+                let hold = |removals| Hold { since, held_at: self.now, rule, removals };
+                guarded.hold = removals.map(hold);
+                guarded.removals = window.after(0);
+                None
+            }
+        };
+        guarded.push.held = if unheld.is_some() { stay } else { fresh + stay };
+        guarded.changes = self.joined([approved, due, unheld, writes], "sent").await?;
+        Ok(guarded)
     }
 
-    async fn joined(
+    /// Takes the chosen ones out of removals.
+    async fn split(
         &self,
-        one: Option<&FileRef>,
-        other: &FileRef,
+        removals: &mut Option<FileRef>,
+        chosen: Option<Chosen>,
         name: &str,
     ) -> Result<Option<FileRef>, StoreError> {
-        let Some(one) = one else { return Ok(Some(other.clone())) };
-        let sets =
-            [ChangeSet::open(self.folder, one).await?, ChangeSet::open(self.folder, other).await?];
+        let (Some(all), Some(chosen)) = (&*removals, chosen) else { return Ok(None) };
+        let set = ChangeSet::open(self.folder, all).await?;
+        let Parted { chosen, others } = set.part(&chosen, self.batches, &self.below(name)).await?;
+        *removals = others;
+        Ok(chosen)
+    }
+
+    /// Several change sets as one.
+    async fn joined<const N: usize>(
+        &self,
+        files: [Option<FileRef>; N],
+        name: &str,
+    ) -> Result<Option<FileRef>, StoreError> {
+        let mut files: Vec<FileRef> = files.into_iter().flatten().collect();
+        if files.len() <= 1 {
+            return Ok(files.pop());
+        }
+        let mut sets = Vec::new();
+        for file in &files {
+            sets.push(ChangeSet::open(self.folder, file).await?);
+        }
         ChangeSet::join(self.folder, &sets, &format!("changes/{}.json", self.below(name))).await
     }
 

@@ -52,7 +52,7 @@ pub(super) fn outcome(exceptions: u64, held: u64) -> Outcome {
 
 impl Standing {
     /// An exception ends by an acknowledged write or removal of its id, and by nothing else; under
-    /// `deletions = "keep"` nothing is owed any more for a row that vanished.
+    /// `deletions = "keep"` nothing is owed any more for a record without a row.
     pub(super) async fn of(
         folder: &Folder,
         entry: &Prepared,
@@ -76,7 +76,12 @@ impl Standing {
             let keys = rejected.iter().map(|exception| exception.key.as_str()).collect();
             let rows = exception::rows_of(folder, &entry.next.snapshot, &keys).await?;
             let keeps = definition.policy().deletions() == Deletions::Keep;
-            rejected.retain(|exception| !keeps || rows.contains_key(&exception.key));
+            // The row may be there under another id, after an edit.
+            let stands = |exception: &Exception| {
+                let row = rows.get(&exception.key);
+                row.is_some_and(|row| row.id.as_deref() == Some(exception.id.as_str()))
+            };
+            rejected.retain(|exception| !keeps || stands(exception));
             // One that is invalid as well counts as that.
             let valid = |exception: &&Exception| {
                 let row = rows.get(&exception.key);
