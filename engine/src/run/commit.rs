@@ -2,7 +2,7 @@
 
 use tidemark_model::{
     defect::{self, Defect},
-    entry::{Committed, Coverage, DefinitionRef, FORMAT, Manifest, Prepared},
+    entry::{Committed, Coverage, DefinitionRef, FORMAT, Manifest, Prepared, RunNumber},
     failure::{Failure, FailureKind, Side},
     ids::ConnectionId,
     receipt::{Cost, PushCounts, Receipt, RecordCounts, RowCounts},
@@ -16,6 +16,7 @@ use super::{
     push::push_counts,
     reading::StoredReading,
     standing::{Standing, outcome},
+    start::LateMark,
 };
 use crate::{
     log::{Log, Mark, Taken},
@@ -60,6 +61,7 @@ impl Engine {
         if log.stands(entry.number.next(), Mark::Prepared).await? {
             return Err(overtaken(entry.number.next()));
         }
+        check_late(folder, log, &entry.next.late_handled, entry.number).await?;
         let path = StoredReading::path(&entry.owner.run_id);
         let reading = StoredReading::load(folder, &path).await?;
         let acknowledged = Acknowledged::load(folder, entry.number).await?;
@@ -130,6 +132,7 @@ async fn commit_unchanged(
         let message = "a reading that found something new cannot be committed as unchanged";
         return Err(Failure::new(FailureKind::Bug, Side::Platform, message));
     };
+    check_late(folder, log, &base.manifest.late_handled, start.number).await?;
     let definition = definition(folder, start.definition_version).await?;
     let now = host.clock().now();
     let source_total = reading.reading.proof.source_total;
@@ -208,6 +211,24 @@ async fn commit_unchanged(
         Taken::Ours(Prepared { commit: Some(standing), .. }) => Ok(standing.receipt),
         Taken::Ours(other) | Taken::Theirs(other) => Err(overtaken(other.number)),
     }
+}
+
+/// A sender of an earlier run that stood still, and sent once it woke, may have done so after this
+/// run read the marks. Then only the next run can say what stands at the destination.
+async fn check_late(
+    folder: &Folder,
+    log: &Log,
+    handled: &[String],
+    number: RunNumber,
+) -> Result<(), Failure> {
+    let marks = LateMark::open(folder, log, handled).await?;
+    // A sender of this run's own sends what this run does.
+    let Some(mark) = marks.iter().find(|mark| mark.number < number) else { return Ok(()) };
+    let message = format!("run {} sent records while run {number} was at work", mark.number);
+    Err(Failure::new(FailureKind::Conflict, Side::Platform, message).hint(
+        "nothing: a worker of that run had stood still; the next run sends those records again, \
+         as they stand then",
+    ))
 }
 
 /// No receipt, no success.

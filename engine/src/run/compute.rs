@@ -160,7 +160,7 @@ impl Engine {
         let sending = sending_times(ground.folder, start, &ground.owed).await?;
         let quiet_after =
             base.and_then(|base| base.quiet_after).filter(|quiet_after| *quiet_after > prepared_at);
-        let superseded = (!start.unfinished.is_empty() && !defect::on(Defect::SkipSupersededWait))
+        let superseded = (start.supersedes() && !defect::on(Defect::SkipSupersededWait))
             .then(|| sending.over_at(prepared_at, self.settings.fence.superseded_wait));
         let mut late_handled = base.map(|base| base.late_handled.clone()).unwrap_or_default();
         late_handled.extend(start.late.iter().map(|mark| mark.name.clone()));
@@ -270,7 +270,7 @@ impl Engine {
         // An old sender may have looked until the entry stood, and all that is known of that
         // instant is that it lies before now.
         let mut send_from = entry.send_from;
-        if !start.unfinished.is_empty() && send_from.is_some() && batch_count > 0 {
+        if start.supersedes() && send_from.is_some() && batch_count > 0 {
             let log = Log::open(folder).await?;
             let owed = start.owed_entries(&log).await?;
             let sending = sending_times(folder, start, &owed).await?;

@@ -54,9 +54,13 @@ impl SendingTimes {
         Self { longest_request: capabilities.request_timeout, settle: capabilities.settle }
     }
 
-    /// From when on no request is at work any more that was begun on a look before `looked_at`.
+    /// From when on no request is at work any more that was begun on a look before `looked_at`,
+    /// unless its sender left a late mark. It leaves none if it gave the request up within the
+    /// longest request after the look's age; the request may have left it at the last moment, and
+    /// be at work for as long once more.
     pub(super) fn over_at(self, looked_at: Timestamp, look_max_age: Duration) -> Timestamp {
-        later(looked_at, look_max_age.saturating_add(self.longest_request) + self.settle)
+        let given_up = look_max_age.saturating_add(self.longest_request);
+        later(looked_at, given_up.saturating_add(self.longest_request) + self.settle)
     }
 
     pub(super) fn longer(self, other: Self) -> Self {
@@ -131,6 +135,11 @@ impl LateMark {
 impl Start {
     pub(super) fn path(run_id: &str) -> String {
         format!("runs/{run_id}/start.json")
+    }
+
+    /// Whether requests of other runs may still be at work at the destination.
+    pub(super) fn supersedes(&self) -> bool {
+        !self.unfinished.is_empty() || !self.late.is_empty()
     }
 
     /// The runs that may have left something else at the destination, each once, oldest first.
