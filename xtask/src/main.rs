@@ -1,10 +1,11 @@
-//! Development tasks: `cargo xtask test`, `cargo xtask bench`.
+//! Development tasks: `cargo xtask test`, `cargo xtask bench`, `cargo xtask soak`.
 //!
 //! Every task is a subcommand with a module of its own.
 
 mod bench;
 mod cargo;
 mod prerequisite;
+mod soak;
 mod test;
 
 use std::process::ExitCode;
@@ -27,6 +28,9 @@ enum Task {
     Ci,
     /// Measures what Tidemark costs; `-- --help` lists what can be measured
     Bench(bench::Options),
+    /// Plays the engine through seeded histories in memory; `--help` lists the options
+    #[command(disable_help_flag = true)]
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options, is_ci()).map(done),
         Task::Ci => test::run(&test::Options::default(), true).map(done),
         Task::Bench(options) => bench::run(&options),
+        Task::Soak(options) => soak::run(&options),
     };
     match outcome {
         Ok(code) => code,
