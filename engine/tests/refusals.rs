@@ -7,7 +7,7 @@ use tidemark_model::{
     receipt::Outcome,
 };
 
-use crate::support::{World, definition_toml};
+use crate::support::{Shown, World, definition_toml};
 
 async fn world(extra: &str) -> World {
     let world = World::with_policy(extra).await;
@@ -141,15 +141,14 @@ async fn what_one_system_refused_is_no_exception_at_another() {
 }
 
 #[tokio::test]
-async fn a_refusal_under_an_id_that_is_given_up_ends_where_records_are_kept() {
+async fn a_refusal_of_a_row_without_a_record_ends_where_records_are_kept() {
     let world = world("retry_rejected = 1000").await;
     world.destination().state().refuses.insert("newsletter:k03".to_owned());
     assert_eq!(world.run().await.receipt().rejected_count, 1);
     world.hour();
-    let toml = definition_toml(World::ADDRESS, "retry_rejected = 1000")
-        .replace("\"propagate\"", "\"keep\"")
-        .replace("[connection.record]", "[connection.record]\nid_prefix = \"n:\"");
-    world.apply(&toml, false).await;
+    let toml = definition_toml(World::ADDRESS, "retry_rejected = 1000");
+    world.apply(&toml.replace("\"propagate\"", "\"keep\""), false).await;
+    world.listing.show("k03", Shown::Filtered);
     let receipt = world.run().await.receipt();
     assert_eq!((receipt.outcome, receipt.rejected_count), (Outcome::InStep, 0));
 }

@@ -277,7 +277,7 @@ impl<'a> Outcomes<'a> {
             .map(|(id, _)| id);
         for &id in dirty {
             let covered = stands == Some(id)
-                || (decision.sends == Sends::Remove
+                || (self.removes_old(decision.sends)
                     && old_payload.is_some_and(|(old_id, _)| old_id == id));
             if !covered && self.rules.propagate {
                 self.changes.remove(key, id)?;
@@ -321,9 +321,8 @@ impl<'a> Outcomes<'a> {
                 self.tally.record_added();
             }
             (Sends::Change, Some((old_id, _)), Some((id, record))) => {
-                let leaves_old = self.rules.resend == Resend::Everything { remove_old_ids: false };
                 self.changes.write(key, id, record)?;
-                if old_id == id || leaves_old {
+                if old_id == id || !self.removes_old(sends) {
                     self.tally.push.changed += 1;
                 } else {
                     self.tally.push.added += 1;
@@ -340,6 +339,15 @@ impl<'a> Outcomes<'a> {
             (sends, ..) => unreachable!("{sends:?} has its records in hand"),
         }
         Ok(())
+    }
+
+    /// Whether what is sent takes the old record away, unless the new one has its id.
+    fn removes_old(&self, sends: Sends) -> bool {
+        match sends {
+            Sends::Remove => true,
+            Sends::Change => self.rules.resend != Resend::Everything { remove_old_ids: false },
+            Sends::Nothing | Sends::Add | Sends::Repeat => false,
+        }
     }
 
     fn remove(&mut self, key: &str, id: &str) -> Result<(), DiffError> {

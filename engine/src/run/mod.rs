@@ -78,8 +78,9 @@ pub struct Settings {
 pub struct FenceTimes {
     /// A batch is sent only on a look at the log that is no older.
     pub look_max_age: Duration,
-    /// A superseding run waits so long for a sender that looked just before; the longest request
-    /// and the destination's `settle` come on top. Never less than `look_max_age` of any worker.
+    /// A superseding run waits so long for a sender that looked just before; the longest request,
+    /// twice, and the destination's `settle` come on top. Never less than `look_max_age` of any
+    /// worker.
     pub superseded_wait: Duration,
 }
 

@@ -120,7 +120,7 @@ pub(super) struct SourceRow {
     state: RowState,
     pub(super) modified: i64,
     /// The record's id changes with this.
-    incarnation: u32,
+    pub(super) incarnation: u32,
     pub(super) value: u32,
 }
 
@@ -462,7 +462,9 @@ impl World {
                             self.destination.remove(&write.id);
                         }
                     }
-                    sent.insert(DirtyKey { key: write.key, id: write.id });
+                    let id = DirtyKey { key: write.key, id: write.id };
+                    assert!(!sent.contains(&id), "{id:?} is sent twice");
+                    sent.insert(id);
                 }
             }
             let kinds: Vec<BatchKind> = changes.batches().iter().map(|batch| batch.kind).collect();

@@ -162,6 +162,21 @@ fn what_a_dead_run_sent_is_sent_again_when_the_source_went_back() {
 }
 
 #[test]
+fn an_old_id_that_a_dead_run_sent_is_removed_once() {
+    runtime().block_on(async {
+        let (mut world, plan) = world(10);
+        world.run(&plan).await;
+        let key = world.keys[3].clone();
+        world.listing.insert(key, SourceRow::sent(1_001, 2));
+        world.die(&Plan { coverage: Coverage::Changes, ..plan.clone() }).await;
+        world.listing.values_mut().for_each(|row| row.incarnation += 1);
+        let resend = Resend::Everything { remove_old_ids: true };
+        let output = world.run(&Plan { resend, ..plan }).await;
+        assert_eq!(output.push, push(10, 0, 10, 0));
+    });
+}
+
+#[test]
 fn everything_is_sent_again_to_a_new_destination() {
     runtime().block_on(async {
         let (mut world, plan) = world(1_000);
