@@ -16,6 +16,10 @@ pub enum Defect {
     ForgetQuietTime,
     /// What a sender wrote down about having been late is not read.
     IgnoreLateMarks,
+    /// A commit does not look for such marks once more.
+    SkipLastLook,
+    /// The wait for another run's requests leaves out that one may have left at the last moment.
+    WaitOnce,
     /// A batch is acknowledged before it is sent.
     AcknowledgeFirst,
     /// The snapshot leaves filtered rows out.
@@ -24,6 +28,10 @@ pub enum Defect {
     ForgetInvalid,
     /// Refused records are no exceptions.
     ForgetRejected,
+    /// Held removals are not written down.
+    ForgetHeld,
+    /// A waiver lasts although the row changed.
+    WaiveForEver,
     /// A page that the store lost counts as one without rows.
     MissingPageIsEmpty,
     /// The last page of a reading does not count.
@@ -50,16 +58,20 @@ pub enum Defect {
 
 impl Defect {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 24] = [
         Self::ForgetDirty,
         Self::SkipFence,
         Self::SkipSupersededWait,
         Self::ForgetQuietTime,
         Self::IgnoreLateMarks,
+        Self::SkipLastLook,
+        Self::WaitOnce,
         Self::AcknowledgeFirst,
         Self::ForgetFiltered,
         Self::ForgetInvalid,
         Self::ForgetRejected,
+        Self::ForgetHeld,
+        Self::WaiveForEver,
         Self::MissingPageIsEmpty,
         Self::DropLastPage,
         Self::OverwriteEntries,

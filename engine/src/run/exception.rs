@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use tidemark_model::{
+    defect::{self, Defect},
     definition::Policy,
     entry::{FileRef, Manifest, RunNumber, SnapshotFiles},
     exception::{Exception, ExceptionKind, RowStamp, Waiver},
@@ -128,7 +129,8 @@ pub(super) async fn before_push(
         }
         // An operator accepted the row as it was.
         let now = rows.get(&exception.key).map(stamp);
-        exception.waiver = exception.waiver.take().filter(|waiver| waiver.row == now);
+        let stands = |waiver: &Waiver| waiver.row == now || defect::on(Defect::WaiveForEver);
+        exception.waiver = exception.waiver.take().filter(stands);
     }
     write(folder, number, exceptions).await
 }

@@ -108,7 +108,9 @@ impl Standing {
         let mut standing = None;
         if let Some(hold) = &entry.next.hold {
             let removals = unsent(hold.removals.clone(), "held").await?;
-            standing = removals.map(|removals| Hold { removals, ..hold.clone() });
+            standing = removals
+                .filter(|_| !defect::on(Defect::ForgetHeld))
+                .map(|removals| Hold { removals, ..hold.clone() });
         }
         let mut waived_removals = None;
         if let Some(removals) = &entry.next.waived_removals {
