@@ -12,8 +12,7 @@ use futures::future::BoxFuture;
 use object_store::{ObjectStore, path::Path};
 use tidemark_connectors::HttpConnectors;
 use tidemark_engine::{
-    diff::MemoryBudget,
-    run::{Engine, Preview, Settings},
+    run::{Engine, Preview},
     store::Store,
 };
 use tidemark_model::{
@@ -336,16 +335,11 @@ pub(crate) fn connection() -> ConnectionId {
 
 /// The engine of one worker.
 fn engine(attempt: &Arc<Attempt>) -> Arc<Engine> {
+    let scene = &attempt.scene;
     let objects: Arc<dyn ObjectStore> = Arc::new(AttemptStore::new(attempt));
     let store = Store::over(objects, Path::default(), "memory:///");
     let connectors = HttpConnectors::over(Arc::new(Wire(Arc::clone(attempt))), Secrets);
-    let settings = Settings {
-        memory_budget: MemoryBudget(8 * 1024 * 1024),
-        spill_folder: std::env::temp_dir(),
-        threads: 1,
-        ..Settings::default()
-    };
-    Arc::new(Engine::new(store, Arc::new(connectors), settings))
+    Arc::new(Engine::new(store, Arc::new(connectors), scene.settings.clone()))
 }
 
 struct Secrets;

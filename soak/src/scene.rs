@@ -12,7 +12,11 @@ use std::{
 use axum::Router;
 use jiff::{SignedDuration, Timestamp};
 use object_store::{memory::InMemory, path::Path};
-use tidemark_engine::store::Store;
+use tidemark_engine::{
+    diff::MemoryBudget,
+    run::{FenceTimes, Settings},
+    store::Store,
+};
 use tidemark_model::{
     entry::{Committed, FileRef, RunNumber},
     exception::Verdict,
@@ -37,6 +41,8 @@ pub(crate) struct Scene {
     pub(crate) world: Arc<World>,
     pub(crate) app: Router,
     pub(crate) objects: Arc<InMemory>,
+    /// Of every worker.
+    pub(crate) settings: Settings,
     /// Which of the objects that runs write was the how manieth, and when it was written.
     written: Mutex<BTreeMap<String, (usize, u64)>>,
     started: Instant,
@@ -65,6 +71,8 @@ pub(crate) struct Books {
     pub(crate) decisions: BTreeMap<u64, Verdict>,
     /// What a preview showed, by its digest.
     pub(crate) previewed: BTreeMap<String, PushCounts>,
+    /// Ids at an address that the destination held when the last run committed.
+    pub(crate) held: BTreeSet<(u32, String)>,
     /// Ids at an address that were left where they were under `deletions = "keep"`.
     pub(crate) kept: BTreeSet<(u32, String)>,
     /// The runs whose sets were marked as sent late, and when.
@@ -109,10 +117,17 @@ impl Scene {
         world.add_account(KEY);
         world.add_list(KEY, LIST, "Newsletter").expect("the world is empty");
         Arc::new(Self {
-            shape,
             app: tidemark_simulator::app(Arc::clone(&world)),
             world,
             objects: Arc::new(InMemory::new()),
+            settings: Settings {
+                memory_budget: MemoryBudget(if shape.spills { 64 * 1024 } else { 8 * 1024 * 1024 }),
+                spill_folder: std::env::temp_dir(),
+                keys_in_memory: if shape.spills { 3 } else { 100_000 },
+                threads: 1,
+                fence: FenceTimes::default(),
+            },
+            shape,
             written: Mutex::default(),
             started: Instant::now(),
             chance: Mutex::new(chance),
@@ -144,6 +159,12 @@ impl Scene {
     /// An instant of the source's clock, in milliseconds since the seed began.
     pub(crate) fn milliseconds(&self, at: Timestamp) -> u64 {
         u64::try_from(at.as_millisecond() - BEGIN * 1_000).unwrap_or(0)
+    }
+
+    /// An instant of the workers' clock, in the same.
+    pub(crate) fn milliseconds_of_worker(&self, at: Timestamp) -> u64 {
+        let since = at.as_millisecond() - BEGIN * 1_000 - self.shape.skew;
+        u64::try_from(since).unwrap_or(0)
     }
 
     /// Both simulated systems see the time as it is now.

@@ -14,6 +14,8 @@ pub(crate) struct Shape {
     /// How late a change is listed at most, and how late it is, in seconds.
     pub(crate) settle: u64,
     pub(crate) lag: u64,
+    /// A row whose change is listed late is not listed at all until then.
+    pub(crate) hides_changed: bool,
     pub(crate) batch_records: u64,
     pub(crate) simultaneous_batches: u64,
     /// Seconds after which a request to the destination is given up, and for which it may still
@@ -30,6 +32,8 @@ pub(crate) struct Shape {
     pub(crate) hold_over: u64,
     pub(crate) keep_commits: u64,
     pub(crate) runs: u64,
+    /// Next to nothing fits into the workers' memory.
+    pub(crate) spills: bool,
     /// How far the workers' clock is from the source's, in milliseconds.
     pub(crate) skew: i64,
     /// Milliseconds of a request, as a rule.
@@ -88,13 +92,14 @@ impl Shape {
             simultaneous_requests: chance.between(1, 4),
             settle,
             lag: if chance.permille(600) { settle } else { 0 },
+            hides_changed: chance.permille(400),
             batch_records: match (large, slow) {
                 (true, _) => chance.between(200, 400),
                 (false, true) => 1,
                 (false, false) => chance.between(1, 5),
             },
             simultaneous_batches: if slow { 1 } else { chance.between(1, 3) },
-            timeout: if slow { 2 } else { *chance.pick(&[2, 5, 10, 30]) },
+            timeout: if slow { 1 } else { *chance.pick(&[2, 5, 10, 30]) },
             destination_settle: if slow { 0 } else { *chance.pick(&[0, 0, 3, 20]) },
             tombstone: chance.permille(500),
             keep: chance.permille(120),
@@ -105,6 +110,7 @@ impl Shape {
             hold_over: *chance.pick(&[1, 3, 100, 100]),
             keep_commits: chance.between(1, 4),
             runs: if large { chance.between(3, 6) } else { chance.between(3, 15) },
+            spills: chance.permille(60),
             skew: if chance.permille(500) {
                 i64::try_from(chance.below(80_000)).unwrap_or(0) - 40_000
             } else {

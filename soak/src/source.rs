@@ -37,12 +37,53 @@ pub(crate) fn change(scene: &Scene) {
     } else {
         1
     };
+    if scene.chance(|chance| chance.permille(20)) {
+        return swap(scene);
+    }
+    if burst && scene.shape.rows > 1_000 {
+        return flood(scene);
+    }
     for _ in 0..count {
         let drawn = scene.chance(|chance| draw(chance, &scene.truth(), scene));
         if let Some(mutation) = drawn {
             play(scene, &mutation);
         }
     }
+}
+
+/// Two members swap their addresses.
+fn swap(scene: &Scene) {
+    let visible: Vec<(String, String)> = scene
+        .truth()
+        .visible()
+        .filter(|(_, member)| !member.email.is_empty())
+        .map(|(contact, member)| (contact.clone(), member.email.clone()))
+        .collect();
+    let pair = scene.chance(|chance| {
+        let mut one = || (!visible.is_empty()).then(|| chance.pick(&visible).clone());
+        one().zip(one())
+    });
+    let Some(((one, first), (other, second))) = pair.filter(|(one, other)| one != other) else {
+        return;
+    };
+    scene.count("changes: addresses swapped");
+    let between = format!("between-{}@example.com", scene.next_number());
+    for (member, email) in [(&one, between), (&other, first), (&one, second)] {
+        play(scene, &Mutation::ChangeEmail { member: member.clone(), email });
+    }
+}
+
+/// More rows change within a second than any page shows.
+fn flood(scene: &Scene) {
+    let visible: Vec<String> =
+        scene.truth().visible().map(|(contact, _)| contact.clone()).collect();
+    let value = scene.chance(|chance| *chance.pick(&VALUES));
+    for contact in &visible {
+        scene.world.mutate(LIST, &Mutation::set(contact, "LNAME", value)).expect("it is there");
+    }
+    observe(scene);
+    scene.note(&format!("list: LNAME of {} members is {value}", visible.len()));
+    scene.count("changes: more than a thousand in one second");
 }
 
 /// Most of the list is archived at once.
