@@ -6,6 +6,7 @@ mod blocking;
 mod check;
 pub mod definitions;
 pub mod diff;
+pub mod freshness;
 pub mod log;
 pub mod mapping;
 mod pace;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use tidemark_engine::port::{BatchKind, Host};
+use tidemark_engine::{
+    freshness::{Look, Unproven},
+    port::{BatchKind, Host},
+};
 use tidemark_model::{
     failure::FailureKind,
     step::{CommitRequest, Computed, ReadOutcome},
@@ -190,11 +193,16 @@ async fn a_sender_that_was_frozen_says_so_and_the_next_run_makes_it_good() {
     );
     let late = world.paths_with("late/").await;
     assert_eq!(late.len(), 1);
+    // Until then nobody is told that the destination is fresh.
+    let look = Look::at(world.engine.store(), &world.connection).await.unwrap().unwrap();
+    assert_eq!(look.proven(), Err(Unproven::LateBatch));
 
     world.hour();
     let receipt = world.run().await.receipt();
     assert_eq!(receipt.push.repeated, 1);
     world.assert_in_step();
+    let look = look.again(world.engine.store()).await.unwrap().unwrap();
+    assert!(look.proven().is_ok());
     let handled = world.newest_commit().await.manifest.late_handled;
     assert_eq!(late, [format!("late/{}", handled[0])]);
     // It is made good once.

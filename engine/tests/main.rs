@@ -8,6 +8,7 @@ mod decisions;
 mod edits;
 mod everyday;
 mod fences;
+mod freshness;
 mod histories;
 mod holds;
 mod refusals;

@@ -8,7 +8,10 @@ mod claim;
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tidemark_model::{definition::Definition, ids::ConnectionId};
+use tidemark_model::{
+    definition::Definition,
+    ids::{AccountId, ConnectionId},
+};
 
 use crate::store::{Folder, Formatted, Store, StoreError};
 
@@ -18,6 +21,9 @@ pub use claim::{ClaimError, StoreClaim, StoreIdentity, claim, verify};
 const SIMULTANEOUS_READS: usize = 16;
 
 const FOLDER: &str = "definitions";
+
+/// The folder of all connections' folders, an account's inside.
+const CONNECTIONS: &str = "connections";
 
 /// A version of a connection's definition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,6 +77,14 @@ pub async fn at(connection: &Folder, version: u32) -> Result<Option<StoredDefini
     Ok(stored.map(|stored| stored.content))
 }
 
+/// Whether there is a version above this one. Cheaper than reading the newest.
+///
+/// # Errors
+/// The store's.
+pub async fn moved_on(connection: &Folder, version: u32) -> Result<bool, StoreError> {
+    connection.exists(&path(version.saturating_add(1))).await
+}
+
 /// Stores a version; its number must be one above the newest that the caller saw.
 ///
 /// # Errors
@@ -91,25 +105,35 @@ pub async fn put(connection: &Folder, version: StoredDefinition) -> Result<Store
 /// # Errors
 /// The store's.
 pub async fn connections(store: &Store) -> Result<Vec<ConnectionId>, StoreError> {
-    let root = store.root();
-    let accounts = root.list("connections").await?;
+    let accounts = store.root().list(CONNECTIONS).await?;
     let connections: Vec<Vec<ConnectionId>> = stream::iter(accounts)
-        .map(|account| {
-            let root = &root;
-            async move {
-                let account = account.trim_end_matches('/');
-                let names = root.list(&format!("connections/{account}")).await?;
-                // A folder whose name is no id is none of ours.
-                let id = |name: &String| {
-                    ConnectionId::new(&format!("{account}/{}", name.strip_suffix('/')?)).ok()
-                };
-                Ok::<_, StoreError>(names.iter().filter_map(id).collect())
-            }
-        })
+        .map(|account| async move { in_account(store, account.trim_end_matches('/')).await })
         .buffered(SIMULTANEOUS_READS)
         .try_collect()
         .await?;
     let mut ids: Vec<ConnectionId> = connections.into_iter().flatten().collect();
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// Those of an account, removed ones included, sorted.
+///
+/// # Errors
+/// The store's.
+pub async fn connections_of(
+    store: &Store,
+    account: &AccountId,
+) -> Result<Vec<ConnectionId>, StoreError> {
+    in_account(store, account.as_str()).await
+}
+
+async fn in_account(store: &Store, account: &str) -> Result<Vec<ConnectionId>, StoreError> {
+    let names = store.root().list(&format!("{CONNECTIONS}/{account}")).await?;
+    // A folder whose name is no id is none of ours.
+    let id =
+        |name: &String| ConnectionId::new(&format!("{account}/{}", name.strip_suffix('/')?)).ok();
+    let mut ids: Vec<ConnectionId> = names.iter().filter_map(id).collect();
+    // Folders are listed with their slash, which comes after a hyphen.
     ids.sort_unstable();
     Ok(ids)
 }

@@ -49,6 +49,8 @@ pub use decision::{decide, decisions, is_taken_back};
 pub use ended::ended_run;
 pub use exception::exceptions;
 pub use preview::{Preview, PreviewSample};
+pub(crate) use resend::Edit;
+pub(crate) use start::LateMark;
 pub use sweep::{Swept, Tally, sweep, sweepable};
 pub use verify::{Difference, DifferenceKind, Verified};
 

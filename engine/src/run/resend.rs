@@ -3,15 +3,18 @@
 use tidemark_model::{
     definition::{Definition, DestinationDefinition},
     entry::{Committed, DefinitionRef},
-    failure::Failure,
 };
 
-use crate::{definitions, diff::Resend, store::Folder};
+use crate::{
+    definitions,
+    diff::Resend,
+    store::{Folder, StoreError},
+};
 
 /// What is different since the base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Edit {
-    pub(super) resend: Resend,
+pub(crate) struct Edit {
+    pub(crate) resend: Resend,
     /// Records get other ids: only a full reading maps every row anew.
     pub(super) new_ids: bool,
     /// The records are sent to another system: what is held or was refused at the old one is no
@@ -23,12 +26,12 @@ impl Edit {
     const NONE: Self = Self { resend: Resend::Nothing, new_ids: false, moved: false };
 
     /// Compares a definition with the one that the base was committed under.
-    pub(super) async fn since(
+    pub(crate) async fn since(
         folder: &Folder,
         base: Option<&Committed>,
         definition: &Definition,
         version: u32,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, StoreError> {
         let Some(base) = base.map(|base| &base.manifest.definition) else {
             return Ok(Self::NONE);
         };
@@ -62,7 +65,11 @@ impl Edit {
 }
 
 /// Whether every version that moved the destination was applied as a new address of the old system.
-async fn same_system(folder: &Folder, base: &DefinitionRef, version: u32) -> Result<bool, Failure> {
+async fn same_system(
+    folder: &Folder,
+    base: &DefinitionRef,
+    version: u32,
+) -> Result<bool, StoreError> {
     let mut known = base.destination_hash.clone();
     for version in base.version.saturating_add(1)..=version {
         let Some(stored) = definitions::at(folder, version).await? else { return Ok(false) };
@@ -76,7 +83,7 @@ async fn same_system(folder: &Folder, base: &DefinitionRef, version: u32) -> Res
     Ok(true)
 }
 
-async fn definition_at(folder: &Folder, version: u32) -> Result<Option<Definition>, Failure> {
+async fn definition_at(folder: &Folder, version: u32) -> Result<Option<Definition>, StoreError> {
     Ok(definitions::at(folder, version).await?.and_then(|stored| stored.definition))
 }
 

@@ -78,7 +78,7 @@ impl SendingTimes {
 /// holds the keys of that one request: every other was sent on a fresh look, and the sender's
 /// change set may be swept by the time at which it wakes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct LateMark {
+pub(crate) struct LateMark {
     pub(super) name: String,
     /// The run whose change set it was.
     pub(super) number: RunNumber,
@@ -120,7 +120,7 @@ impl LateMark {
     }
 
     /// The marks that no commit has dealt with and no purge has made void.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         folder: &Folder,
         log: &Log,
         handled: &[String],
