@@ -16,8 +16,8 @@ const STOP_GRACE: Duration = Duration::from_secs(10);
 /// The process's role: a worker that its environment configures, until SIGTERM.
 pub(crate) async fn serve() -> anyhow::Result<()> {
     let config = WorkerConfig::from_process(&WorkerFlags::default())?;
-    tidemark_worker::init_telemetry(&config)?;
-    let shutdown = tidemark_worker::stop_signal()?;
+    tidemark_process::init_logs(&config.log, config.log_format)?;
+    let shutdown = tidemark_process::stop_signal()?;
     let connectors = Arc::new(HttpConnectors::new(ProcessSecrets::capture())?);
     let client = connect::connect().await?;
     Box::pin(tidemark_worker::run(config, client, connectors, shutdown)).await

@@ -19,7 +19,7 @@ use tidemark_model::definition::Problems;
 use tidemark_model::entry::RunNumber;
 use tidemark_model::failure::Failure;
 use tidemark_model::ids::ConnectionId;
-use tidemark_worker::ConfigError;
+use tidemark_process::ConfigError;
 
 use crate::exit::Exit;
 use crate::run::who_must_act;

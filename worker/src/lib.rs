@@ -4,15 +4,11 @@
 //! data.
 
 mod config;
-mod drain;
-mod ops;
+mod health;
 mod reach;
 mod run;
 mod setting;
-mod telemetry;
 
-pub use config::{ConfigError, LogFormat, WorkerConfig, WorkerFlags};
-pub use drain::stop_signal;
+pub use config::{WorkerConfig, WorkerFlags, WorkerRole};
 pub use run::{GraceExceeded, run};
-pub use setting::{SETTINGS, Setting};
-pub use telemetry::init as init_telemetry;
+pub use setting::SETTINGS;

@@ -12,7 +12,7 @@ use temporalio_sdk::{
     },
 };
 use tidemark_activities::{
-    COMPARISONS_AT_ONCE, CheckActivities, Drain, Publisher, SyncActivities,
+    COMPARISONS_AT_ONCE, CheckActivities, Drain, Publisher, SyncActivities, measure,
     schedule::ScheduleClient, setup, sweep::SweepActivities,
 };
 use tidemark_engine::{
@@ -22,11 +22,12 @@ use tidemark_engine::{
     run::{Engine, Settings},
     store::Store,
 };
+use tidemark_process::ops;
 use tidemark_workflows::{check::CheckConnection, sweep::SweepStore, sync::SyncConnection};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{config::WorkerConfig, ops, reach, telemetry};
+use crate::{config::WorkerConfig, health::WorkerHealth, reach};
 
 /// Workflow tasks at once. They take milliseconds.
 const WORKFLOW_SLOTS: usize = 100;
@@ -105,8 +106,9 @@ async fn serve_ops(
         let (interval, client) = (config.heartbeat.interval, client.clone());
         let ask = move || reach::ask(client.clone(), interval);
         let (reach, asking) = reach::observe(interval, config.heartbeat_timeout, ask);
-        let ops = ops::Ops { draining: draining.clone(), reach, metrics: telemetry::metrics()? };
-        ops::serve(address, ops, done.clone()).await?;
+        let health = Arc::new(WorkerHealth { draining: draining.clone(), reach });
+        let metrics = tidemark_process::recorder(measure::describe)?;
+        ops::serve(address, health, metrics, done.clone()).await?;
         tokio::spawn(done.clone().run_until_cancelled_owned(asking));
     }
     Ok(done.drop_guard())

@@ -1,45 +1,6 @@
-//! The table of settings: names, variables, defaults and meanings, for every layer and every text
-//! about them.
+//! The table of a worker's settings.
 
-/// Something that a worker may be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Setting {
-    /// Its key in the file. The flag is the same with hyphens.
-    pub name: &'static str,
-    /// Its variable in the environment.
-    pub variable: &'static str,
-    /// What its value looks like, for help texts.
-    pub value: &'static str,
-    /// Its value if nobody says another; `None` if it must be said, or may be left out.
-    pub default: Option<&'static str>,
-    /// What it does, with its unit.
-    pub meaning: &'static str,
-}
-
-impl Setting {
-    /// The name of its flag, without the leading hyphens.
-    #[must_use]
-    pub fn flag(&self) -> String {
-        self.name.replace('_', "-")
-    }
-}
-
-macro_rules! settings {
-    ($($name:ident, $key:literal, $variable:literal, $value:literal, $default:expr, $meaning:literal;)*) => {
-        $(pub(crate) const $name: Setting = Setting {
-            name: $key,
-            variable: $variable,
-            value: $value,
-            default: $default,
-            meaning: $meaning,
-        };)*
-
-        /// All settings, in the order in which they are explained.
-        pub const SETTINGS: &[Setting] = &[$($name),*];
-    };
-}
-
-settings! {
+tidemark_process::settings! {
     STORE, "store", "TIDEMARK_STORE", "URL", None,
         "where state is kept: file:///folder or s3://bucket/prefix";
     TASK_QUEUE, "task_queue", "TIDEMARK_TASK_QUEUE", "NAME", Some("tidemark"),

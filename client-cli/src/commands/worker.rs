@@ -23,8 +23,8 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self) -> Result<Exit, Error> {
         let config = WorkerConfig::from_process(&self.flags)?;
-        tidemark_worker::init_telemetry(&config)?;
-        let shutdown = tidemark_worker::stop_signal().map_err(Error::Runtime)?;
+        tidemark_process::init_logs(&config.log, config.log_format)?;
+        let shutdown = tidemark_process::stop_signal().map_err(Error::Runtime)?;
         let connectors = Arc::new(HttpConnectors::new(ProcessSecrets::capture())?);
         let client = connect().await?;
         tidemark_worker::run(config, client, connectors, shutdown).await?;

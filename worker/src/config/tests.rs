@@ -1,3 +1,6 @@
+use clap::{Args as _, Command, FromArgMatches as _};
+use tidemark_process::SettingsFile;
+
 use super::*;
 
 /// A configuration out of the three layers, each given as its author writes it.
@@ -9,11 +12,11 @@ fn load(
     let command = WorkerFlags::augment_args(Command::new("worker"));
     let matches = command.try_get_matches_from(["worker"].iter().chain(arguments)).unwrap();
     let flags = WorkerFlags::from_arg_matches(&matches).unwrap();
-    let file = File::parse(PathBuf::from("worker.toml"), file)?;
+    let file = SettingsFile::parse::<WorkerRole>(PathBuf::from("worker.toml"), file)?;
     let variable = |name: &str| {
         variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
     };
-    Layers { flags: &flags, variable: &variable, file }.config()
+    WorkerConfig::of(&Layers::new(&flags, &variable, file))
 }
 
 fn refused(arguments: &[&str], variables: &[(&str, &str)], file: &str) -> String {
@@ -73,7 +76,8 @@ fn what_is_wrong_is_said_with_its_place() {
 fn a_missing_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("worker.toml");
-    let flags = WorkerFlags { config: Some(path.clone()), ..WorkerFlags::default() };
+    let mut flags = WorkerFlags::default();
+    flags.config = Some(path.clone());
 
     let error = WorkerConfig::load(&flags, &|_| None).unwrap_err();
 
@@ -85,7 +89,8 @@ fn the_variable_names_the_file_too() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("worker.toml");
     std::fs::write(&path, STORE).unwrap();
-    let variable = |name: &str| (name == CONFIG_VARIABLE).then(|| path.display().to_string());
+    let variable =
+        |name: &str| (name == WorkerRole::CONFIG_VARIABLE).then(|| path.display().to_string());
 
     let config = WorkerConfig::load(&WorkerFlags::default(), &variable).unwrap();
 
@@ -100,7 +105,7 @@ fn the_flags_explain_themselves() {
 
 #[test]
 fn the_reference_page_names_every_setting_with_its_default() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/definitions.md");
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/definitions.md");
     let page = std::fs::read_to_string(page).unwrap();
     let (_, limits) = page.split_once("## Limits of a worker").expect("the page has this section");
     let named = limits.lines().filter(|line| line.starts_with("| `"));

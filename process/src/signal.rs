@@ -1,4 +1,4 @@
-//! The end of a worker: by signal, and with a limit.
+//! The end of a role: by signal.
 
 use std::io;
 
