@@ -4,8 +4,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    apply, cancel, check, completions, exceptions, explain, get, inspect, list, new, pause,
-    preview, remove, resume, runs, setup, start, sweep, verify, watch, worker,
+    apply, cancel, check, completions, exceptions, explain, fresh, gateway, get, inspect, list,
+    new, pause, preview, remove, resume, runs, setup, start, sweep, verify, watch, worker,
 };
 use crate::exit::Exit;
 
@@ -80,11 +80,13 @@ pub(crate) enum Command {
     Runs(runs::Args),
     Exceptions(exceptions::Args),
     Explain(explain::Args),
+    Fresh(fresh::Args),
     Preview(preview::Args),
     Verify(verify::Args),
     Setup(setup::Args),
     Sweep(sweep::Args),
     Worker(worker::Args),
+    Gateway(gateway::Args),
     #[cfg(feature = "demo")]
     Demo(crate::commands::demo::Args),
     #[cfg(feature = "demo")]
@@ -96,8 +98,8 @@ pub(crate) enum Command {
 const GROUPS: &[(&str, &[&str])] = &[
     ("Definitions", &["new", "check", "apply", "get", "remove"]),
     ("Running", &["list", "inspect", "start", "watch", "cancel", "pause", "resume", "runs"]),
-    ("Looking closer", &["preview", "exceptions", "explain", "verify"]),
-    ("Platform", &["setup", "sweep", "worker", "demo", "simulator", "completions"]),
+    ("Looking closer", &["fresh", "preview", "exceptions", "explain", "verify"]),
+    ("Platform", &["setup", "sweep", "worker", "gateway", "demo", "simulator", "completions"]),
 ];
 
 const STYLES: Styles = Styles::styled()

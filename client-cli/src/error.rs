@@ -18,7 +18,7 @@ use tidemark_engine::store::StoreError;
 use tidemark_model::definition::Problems;
 use tidemark_model::entry::RunNumber;
 use tidemark_model::failure::Failure;
-use tidemark_model::ids::ConnectionId;
+use tidemark_model::ids::{AccountId, ConnectionId};
 use tidemark_process::ConfigError;
 
 use crate::exit::Exit;
@@ -50,6 +50,8 @@ pub(crate) enum Error {
     // What does not exist.
     #[error("there is no connection {id}")]
     NoConnection { id: ConnectionId, nearest: Option<ConnectionId> },
+    #[error("the account {account} has no connections, so it is neither fresh nor not")]
+    NoAccount { account: AccountId, nearest: Option<AccountId> },
     #[error("{id} was removed at {}", instant(*at))]
     Removed { id: ConnectionId, at: Timestamp },
     #[error("no connection matches {selection}")]
@@ -122,6 +124,8 @@ pub(crate) enum Error {
     #[error(transparent)]
     WorkerConfig(#[from] ConfigError),
     #[error(transparent)]
+    GatewayConfig(ConfigError),
+    #[error(transparent)]
     Worker(#[from] anyhow::Error),
 
     #[cfg(feature = "demo")]
@@ -154,12 +158,14 @@ impl Error {
             | Self::Definitions { .. }
             | Self::NoStore
             | Self::WorkerConfig(_)
+            | Self::GatewayConfig(_)
             | Self::Connect(ConnectError::Config { .. })
             | Self::Store(StoreError::Address { .. })
             | Self::Schedule(ScheduleError::Note { .. }) => Exit::Usage,
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,
             Self::EmptyFolder { .. }
             | Self::NoConnection { .. }
+            | Self::NoAccount { .. }
             | Self::Removed { .. }
             | Self::NoMatch { .. }
             | Self::NoRun { .. }
@@ -230,6 +236,12 @@ impl Error {
                 let mut hints: Vec<String> =
                     nearest.iter().map(|nearest| format!("did you mean {nearest}?")).collect();
                 hints.push("`tidemark list` shows the connections".to_owned());
+                return hints;
+            }
+            Self::NoAccount { nearest, .. } => {
+                let mut hints: Vec<String> =
+                    nearest.iter().map(|nearest| format!("did you mean {nearest}?")).collect();
+                hints.push("`tidemark list` shows the connections of every account".to_owned());
                 return hints;
             }
             Self::NoMatch { .. } => {
@@ -322,6 +334,7 @@ impl Error {
                 format!("applying a definition of {id} again goes on from its log")
             }
             Self::WorkerConfig(_) => "`tidemark worker --help` explains each setting".to_owned(),
+            Self::GatewayConfig(_) => "`tidemark gateway --help` explains each setting".to_owned(),
             #[cfg(feature = "demo")]
             Self::Listen { .. } => {
                 "say --listen with another address; port 0 takes a free one".to_owned()

@@ -12,9 +12,9 @@ pub enum Exit {
     Failed,
     /// The command line or a definition is wrong; nothing was changed.
     Usage,
-    /// A connection is not fresh enough. Kept for the freshness gate: no verb says so yet.
+    /// An account or a connection is not fresh enough.
     NotFresh,
-    /// The run is in step, except for records that its receipt counts.
+    /// It is in step, or fresh, except for records that the receipt counts.
     InStepExcept,
     /// There is no such connection, run or file.
     NotFound,
@@ -67,8 +67,10 @@ impl Exit {
             Self::Ok => "ok",
             Self::Failed => "failed",
             Self::Usage => "the command line or a definition is wrong; nothing was changed",
-            Self::NotFresh => "not fresh (kept for the freshness gate; no verb says so yet)",
-            Self::InStepExcept => "in step except for records that the receipt counts, or held",
+            Self::NotFresh => "not fresh",
+            Self::InStepExcept => {
+                "in step or fresh, except for records that the receipt counts, or held"
+            }
             Self::NotFound => "no such connection, run or file",
             Self::Unreachable => "Temporal or the store cannot be reached",
             Self::SomeFailed => "some of many failed",

@@ -76,11 +76,13 @@ async fn dispatch(cli: Cli, ui: Ui) -> Result<Exit, Error> {
         Command::Runs(args) => args.run(&session).await,
         Command::Exceptions(args) => args.run(&session).await,
         Command::Explain(args) => Box::pin(args.run(&session)).await,
+        Command::Fresh(args) => args.run(&session).await,
         Command::Preview(args) => Box::pin(args.run(&session)).await,
         Command::Verify(args) => Box::pin(args.run(&session)).await,
         Command::Setup(args) => args.run(&session).await,
         Command::Sweep(args) => args.run(&session).await,
         Command::Worker(args) => args.run().await,
+        Command::Gateway(args) => args.run(&session).await,
         #[cfg(feature = "demo")]
         Command::Demo(args) => args.run(ui).await,
         #[cfg(feature = "demo")]

@@ -6,6 +6,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use tidemark_activities::schedule::ScheduleFilter;
 use tidemark_engine::definitions;
+use tidemark_engine::freshness::Subject;
 use tidemark_model::ids::{AccountId, ConnectionId};
 use tidemark_workflows::health::Health;
 
@@ -102,6 +103,14 @@ pub(crate) struct Chosen {
 /// # Errors
 /// What is wrong with it, for clap.
 pub(crate) fn connection(text: &str) -> Result<ConnectionId, String> {
+    text.parse().map_err(|error| format!("it {error}"))
+}
+
+/// Reads the name of an account or the id of a connection.
+///
+/// # Errors
+/// What is wrong with it, for clap.
+pub(crate) fn subject(text: &str) -> Result<Subject, String> {
     text.parse().map_err(|error| format!("it {error}"))
 }
 

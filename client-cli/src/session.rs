@@ -13,6 +13,7 @@ use tidemark_activities::schedule::{
 };
 use tidemark_activities::setup::cluster_id;
 use tidemark_engine::definitions::{self, StoreIdentity};
+use tidemark_engine::freshness::{Look, Subject};
 use tidemark_engine::store::Store;
 use tidemark_model::ids::ConnectionId;
 use tidemark_workflows::names;
@@ -55,6 +56,11 @@ impl Session {
         Self { place, ui, store: OnceCell::new(), temporal: OnceCell::new() }
     }
 
+    /// The same places, but for the store.
+    pub(crate) fn at(&self, store: &str) -> Self {
+        Self::new(Place { store: Some(store.to_owned()), ..self.place.clone() }, self.ui)
+    }
+
     /// The process's streams.
     pub(crate) fn ui(&self) -> Ui {
         self.ui
@@ -88,6 +94,41 @@ impl Session {
         let store = self.store().await?;
         let (_, client) = settings()?;
         Ok(definitions::verify(store, &client.namespace).await?.store_id)
+    }
+
+    /// Looks at an account or a connection in the store, as the freshness gate does. `known` is what
+    /// the last look showed.
+    ///
+    /// # Errors
+    /// As [`store`](Self::store), or the store's.
+    pub(crate) async fn look(&self, subject: &Subject, known: &[Look]) -> Result<Vec<Look>, Error> {
+        let store = self.store().await?;
+        Ok(within_limit(store, subject.look(store, known)).await??)
+    }
+
+    /// The error for an account or a connection that the store does not know. Temporal is not asked.
+    pub(crate) async fn unknown_subject(&self, subject: &Subject) -> Error {
+        match self.unknown_in_store(subject).await {
+            Ok(error) | Err(error) => error,
+        }
+    }
+
+    async fn unknown_in_store(&self, subject: &Subject) -> Result<Error, Error> {
+        let store = self.store().await?;
+        let known = definitions::connections(store).await?;
+        Ok(match subject {
+            Subject::Account(account) => {
+                let accounts = known.iter().map(ConnectionId::account);
+                let others = accounts.filter(|other| other != account);
+                Error::NoAccount { account: account.clone(), nearest: nearest(account, others) }
+            }
+            Subject::Connection(id) => match definitions::newest(&store.connection(id)).await? {
+                Some(removed) => Error::Removed { id: id.clone(), at: removed.applied_at },
+                None => {
+                    Error::NoConnection { id: id.clone(), nearest: nearest(id, known.into_iter()) }
+                }
+            },
+        })
     }
 
     /// The namespace that the settings name.
@@ -249,13 +290,10 @@ async fn within_limit<T>(store: &Store, work: impl Future<Output = T>) -> Result
 }
 
 /// The id that is most like the one that was typed, if one is like it at all.
-fn nearest(
-    id: &ConnectionId,
-    candidates: impl Iterator<Item = ConnectionId>,
-) -> Option<ConnectionId> {
+fn nearest<I: AsRef<str>>(id: &I, candidates: impl Iterator<Item = I>) -> Option<I> {
     const LIKE: f64 = 0.85;
     candidates
-        .map(|candidate| (strsim::jaro_winkler(id.as_str(), candidate.as_str()), candidate))
+        .map(|candidate| (strsim::jaro_winkler(id.as_ref(), candidate.as_ref()), candidate))
         .filter(|(likeness, _)| *likeness >= LIKE)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, candidate)| candidate)

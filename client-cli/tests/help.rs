@@ -28,9 +28,11 @@ fn of_every_verb() {
         "preview",
         "exceptions",
         "explain",
+        "fresh",
         "setup",
         "sweep",
         "worker",
+        "gateway",
         "simulator",
         "completions",
     ];

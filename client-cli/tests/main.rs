@@ -6,6 +6,8 @@ mod call;
 mod definitions;
 mod exceptions;
 mod explain;
+mod fresh;
+mod gateway;
 mod help;
 mod preview;
 mod ran;

@@ -184,6 +184,22 @@ deletions = "{}"
         assert_eq!(put, Stored::Stored);
     }
 
+    /// Removes the connection.
+    pub(crate) fn remove(&self) {
+        let newest = self.block_on(definitions::newest(&self.folder())).unwrap().unwrap();
+        let stored = StoredDefinition { version: newest.version + 1, definition: None, ..newest };
+        let put = self.block_on(definitions::put(&self.folder(), stored)).unwrap();
+        assert_eq!(put, Stored::Stored);
+    }
+
+    pub(crate) fn block_on<F: Future>(&self, work: F) -> F::Output {
+        self.runtime.block_on(work)
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        self.engine.store()
+    }
+
     pub(crate) fn world(&self) -> &World {
         self.simulator.world()
     }

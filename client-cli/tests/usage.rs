@@ -5,7 +5,7 @@ use crate::call::Place;
 
 #[test]
 fn wrong_calls_end_with_2_and_say_why() {
-    let calls: [(&str, &[&str]); 23] = [
+    let calls: [(&str, &[&str]); 26] = [
         ("no_verb", &[]),
         ("unknown_verb", &["aply"]),
         ("unknown_flag", &["list", "--healt", "new"]),
@@ -26,6 +26,9 @@ fn wrong_calls_end_with_2_and_say_why() {
         ("ignore_without_why", &["exceptions", "acme/a", "ignore", "k1"]),
         ("keys_and_all", &["exceptions", "acme/a", "approve", "k1", "--all"]),
         ("exactly_and_full", &["start", "acme/a", "--full", "--exactly", "a.json"]),
+        ("fresh_without_age", &["fresh", "acme"]),
+        ("fresh_bad_subject", &["fresh", "Acme", "--max-age", "1h"]),
+        ("fresh_bad_age", &["fresh", "acme", "--max-age", "2"]),
         ("values_offline", &["check", "a.toml", "--offline", "--values"]),
         ("values_on_worker", &["check", "a.toml", "--on-worker", "--values"]),
         ("on_worker_offline", &["check", "a.toml", "--on-worker", "--offline"]),

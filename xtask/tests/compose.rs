@@ -10,7 +10,7 @@ use super::root;
 
 /// The verbs of `tidemark` that containers run. That each command line parses is tested with the
 /// program itself.
-const VERBS: &[&str] = &["worker", "setup", "simulator", "list"];
+const VERBS: &[&str] = &["worker", "setup", "simulator", "gateway", "list"];
 
 /// `docker-compose` or `docker compose`; none if the machine has neither and that is no failure.
 fn compose() -> Option<Command> {
@@ -46,8 +46,8 @@ fn config(environment: &[(&str, &str)], arguments: &[&str]) -> Option<Output> {
 
 /// All services of all profiles.
 fn services() -> Option<serde_json::Map<String, Value>> {
-    let output =
-        config(&[("POSTGRES_PASSWORD", "sesame")], &["--profile", "demo", "--profile", "cli"])?;
+    let profiles = ["demo", "cli", "gateway"].map(|profile| ["--profile", profile]).concat();
+    let output = config(&[("POSTGRES_PASSWORD", "sesame")], &profiles)?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let config: Value = serde_saphyr::from_str(&String::from_utf8(output.stdout).unwrap()).unwrap();
     Some(config.get("services").and_then(Value::as_object).expect("there are services").clone())
@@ -92,7 +92,7 @@ fn has_no_password_of_its_own() {
 fn runs_known_verbs() {
     let Some(services) = services() else { return };
     let ours: Vec<_> = services.iter().filter(|(_, service)| is_ours(service)).collect();
-    assert_eq!(ours.len(), 4, "cli, setup, simulator, worker");
+    assert_eq!(ours.len(), 5, "cli, gateway, setup, simulator, worker");
     for (name, service) in ours {
         let command = words(service, "command");
         let verb = command.first().unwrap_or_else(|| panic!("{name} has no command"));
@@ -129,10 +129,11 @@ fn starts_in_order() {
         ("temporal-namespace", "temporal", "service_healthy"),
         ("setup", "temporal-namespace", "service_completed_successfully"),
         ("worker", "setup", "service_completed_successfully"),
+        ("gateway", "setup", "service_completed_successfully"),
     ] {
         assert_eq!(condition(service, needs).as_deref(), Some(expected), "{service} after {needs}");
     }
-    for name in ["postgres", "temporal", "worker", "simulator"] {
+    for name in ["postgres", "temporal", "worker", "gateway", "simulator"] {
         assert!(services.get(name).unwrap().get("healthcheck").is_some(), "{name}");
     }
 }
@@ -142,21 +143,33 @@ fn starts_in_order() {
 fn demo_is_a_profile() {
     let Some(services) = services() else { return };
     assert_eq!(words(services.get("simulator").unwrap(), "profiles"), ["demo"]);
+    assert_eq!(words(services.get("gateway").unwrap(), "profiles"), ["gateway"]);
     assert_eq!(words(services.get("worker").unwrap(), "profiles"), [""; 0]);
 }
 
-/// The worker's health check, run as the container would, against an answer of ours.
+/// The health checks, run as the container would, against an answer of ours.
 #[test]
-fn health_check_reads_the_status() {
+fn health_checks_read_the_status() {
     let Some(services) = services() else { return };
-    let test = words(services.get("worker").unwrap().get("healthcheck").unwrap(), "test");
+    for (name, port) in [("worker", "8610"), ("gateway", "8621")] {
+        let service = services.get(name).unwrap();
+        let command = words(service, "command");
+        let ops = command.iter().position(|word| word == "--ops-address").unwrap();
+        assert_eq!(command[ops + 1], format!("0.0.0.0:{port}"), "{name}");
+        health_check_reads_the_status(service, port);
+    }
+}
+
+fn health_check_reads_the_status(service: &Value, ops_port: &str) {
+    let test = words(service.get("healthcheck").unwrap(), "test");
     let [kind, shell, flag, script] = test.as_slice() else { panic!("{test:?}") };
     assert_eq!([kind, shell, flag], ["CMD", "bash", "-c"]);
     // Compose writes `$$` for a dollar sign that is not its own.
     let script = script.replace("$$", "$");
-    assert!(script.contains("/8610"), "{script}");
+    let ops_port = format!("/{ops_port}");
+    assert!(script.contains(&ops_port), "{script}");
     let succeeds = |port: u16| {
-        let script = script.replace("/8610", &format!("/{port}"));
+        let script = script.replace(&ops_port, &format!("/{port}"));
         Command::new("bash").args(["-c", &script]).output().unwrap().status.success()
     };
 

@@ -8,6 +8,8 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod exceptions;
 pub(crate) mod explain;
+pub(crate) mod fresh;
+pub(crate) mod gateway;
 pub(crate) mod get;
 pub(crate) mod inspect;
 pub(crate) mod list;

@@ -43,6 +43,10 @@ fn all() -> Vec<Error> {
         Error::EmptyFolder { path: "connections".into() },
         Error::NoConnection { id: id(), nearest: Some("acme/newsletter".parse().unwrap()) },
         Error::NoConnection { id: id(), nearest: None },
+        Error::NoAccount {
+            account: "acne".parse().unwrap(),
+            nearest: Some("acme".parse().unwrap()),
+        },
         Error::Removed { id: id(), at: "2026-11-21T10:00:00Z".parse().unwrap() },
         Error::NoMatch { selection: "account acme, health failing".to_owned() },
         Error::NoRun { id: id(), run: "77".to_owned() },
