@@ -23,6 +23,7 @@ use tidemark_model::{
     definition::Definition,
     entry::Owner,
     failure::Failure,
+    ids::ConnectionId,
     progress::Progress,
     receipt::Receipt,
     secret::SecretLookup,
@@ -50,17 +51,30 @@ impl Sync {
 pub(crate) async fn first_sync(definition: &Definition) -> anyhow::Result<Sync> {
     let folder = TempDir::with_prefix("tidemark-bench-")?;
     let store = Store::open(&format!("file://{}/store", folder.path().display()))?;
+    let engine = engine(&store, folder.path())?;
+    first_sync_into(&engine, definition).await
+}
+
+/// An engine over a store, which spills into a folder.
+pub(crate) fn engine(store: &Store, spill_folder: &Path) -> anyhow::Result<Engine> {
+    let connectors = Arc::new(HttpConnectors::new(Secrets).map_err(told)?);
+    let settings = Settings { spill_folder: spill_folder.to_owned(), ..Settings::default() };
+    Ok(Engine::new(store.clone(), connectors, settings))
+}
+
+/// The first sync of a connection that is new to the engine's store.
+pub(crate) async fn first_sync_into(
+    engine: &Engine,
+    definition: &Definition,
+) -> anyhow::Result<Sync> {
     let stored = StoredDefinition {
         version: 1,
         applied_at: Timestamp::now(),
         definition: Some(definition.clone()),
         same_destination: false,
     };
-    definitions::put(&store.connection(definition.id()), stored).await?;
-    let connectors = Arc::new(HttpConnectors::new(Secrets).map_err(told)?);
-    let settings = Settings { spill_folder: folder.path().to_owned(), ..Settings::default() };
-    let engine = Engine::new(store, connectors, settings);
-    let (host, id) = (Alone::new(), definition.id());
+    definitions::put(&engine.store().connection(definition.id()), stored).await?;
+    let (host, id) = (Alone::new("bench"), definition.id());
 
     let mut watch = Watch(Instant::now());
     let read = match engine.read(&host, id).await.map_err(told)? {
@@ -77,6 +91,17 @@ pub(crate) async fn first_sync(definition: &Definition) -> anyhow::Result<Sync> 
     let request = CommitRequest::Pushed { number: computed.number };
     let receipt = engine.commit(&host, id, &request).await.map_err(told)?;
     Ok(Sync { receipt, read: reading, compute: computing, push: pushing, commit: watch.lap() })
+}
+
+/// A run of a connection in which nothing changed.
+pub(crate) async fn unchanged(engine: &Engine, id: &ConnectionId) -> anyhow::Result<Receipt> {
+    let host = Alone::new("unchanged");
+    match engine.read(&host, id).await.map_err(told)? {
+        ReadOutcome::Unchanged(read) => {
+            engine.commit(&host, id, &CommitRequest::Unchanged(read)).await.map_err(told)
+        }
+        ReadOutcome::Read(_) | ReadOutcome::Skipped { .. } => bail!("something changed"),
+    }
 }
 
 fn told(failure: Failure) -> anyhow::Error {
@@ -117,11 +142,11 @@ struct Alone {
 }
 
 impl Alone {
-    fn new() -> Self {
+    fn new(run: &str) -> Self {
         let owner = Owner {
             namespace: "none".to_owned(),
             workflow_id: "bench".to_owned(),
-            run_id: "bench".to_owned(),
+            run_id: run.to_owned(),
         };
         Self { clock: SystemClock::default(), owner }
     }

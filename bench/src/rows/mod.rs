@@ -3,6 +3,7 @@
 mod changes;
 mod diff;
 mod first_sync;
+mod freshness;
 mod killed;
 mod reading;
 mod refused;
@@ -44,6 +45,8 @@ pub(crate) enum Row {
     Refused,
     /// A worker that is killed: when another one is at work, and what it does again
     Killed,
+    /// Answers of the freshness gate, against a handler that returns a constant
+    Freshness,
 }
 
 impl Row {
@@ -57,6 +60,7 @@ impl Row {
             Self::Start => "start",
             Self::Refused => "refused",
             Self::Killed => "killed",
+            Self::Freshness => "freshness",
         }
     }
 
@@ -70,6 +74,7 @@ impl Row {
             Self::Start => start::measure(options).await,
             Self::Refused => refused::measure(options).await,
             Self::Killed => killed::measure(options).await,
+            Self::Freshness => freshness::measure(options).await,
         }
     }
 }
