@@ -14,7 +14,7 @@ fn assert_fresh(name: &str, code: i32, answer: &Answer) {
     assert_eq!(answer.code, code, "{name}: {answer}");
     insta::with_settings!({ filters => vec![
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[INSTANT]"),
-        (r"\]?,? (\d+[hms] ?)+ ago", ", [AGE] ago"),
+        (r", (\d+[hms] ?)+ ago", ", [AGE] ago"),
     ], omit_expression => true }, {
         insta::assert_snapshot!(name, answer.to_string());
     });
@@ -119,7 +119,7 @@ fn waiting_ends_with_the_commit() {
     assert_eq!(
         note,
         "acme is not fresh: acme/news: never in step: no run of it has committed yet; waiting up \
-         to 59m 59s\n"
+         to 1h\n"
     );
     ran.run();
     let ended = waiting.wait_with_output().unwrap();
@@ -130,8 +130,8 @@ fn waiting_ends_with_the_commit() {
 #[test]
 fn waiting_ends_with_its_time() {
     let ran = Ran::defined("", "");
-    let answer = ran.call(&["fresh", "acme", "--max-age", "1h", "--wait", "1500ms"]);
-    assert_fresh("fresh_waited", 3, &answer);
+    let answer = ran.call(&["fresh", "acme", "--max-age", "1h", "--wait", "100ms"]);
+    assert_eq!(answer.code, 3, "{answer}");
 }
 
 #[test]

@@ -203,7 +203,7 @@ impl StateName {
     pub fn words(self) -> &'static str {
         match self {
             Self::Fresh => "fresh",
-            Self::FreshExcept => "fresh except",
+            Self::FreshExcept => "fresh except for some records",
             Self::NotFresh => "not fresh",
         }
     }

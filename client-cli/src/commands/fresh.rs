@@ -16,7 +16,6 @@ use crate::session::Session;
 use crate::ui::details::Details;
 use crate::ui::output::{Entry, OutputArgs, Subject as Output, rows};
 use crate::ui::table::{Cell, Tone};
-use crate::ui::time::rough;
 
 /// While it waits, the store is looked at so often,
 const PACE: Duration = Duration::from_secs(1);
@@ -74,7 +73,8 @@ impl Args {
                 break answer;
             }
             if !told_to_wait {
-                session.ui().note(&format!("{}; waiting up to {}", line(&answer), rough(left)));
+                let wait = duration::text(self.wait.unwrap_or_default());
+                session.ui().note(&format!("{}; waiting up to {wait}", line(&answer)));
                 told_to_wait = true;
             }
             tokio::time::sleep(pace(looks.len()).min(left)).await;
