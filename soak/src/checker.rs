@@ -413,7 +413,7 @@ fn destination(scene: &Scene, terms: &Terms) -> Result<BTreeMap<String, Fields>,
         let Value::Object(record) = record else { return Err(format!("{id} is no object")) };
         if record.get("deleted") == Some(&Value::Bool(true)) {
             let full = record.iter().find(|(name, value)| {
-                !matches!(name.as_str(), "id" | "deleted") && **value != Value::from("")
+                !matches!(name.as_str(), "id" | "deleted") && value.as_str() != Some("")
             });
             if let Some((name, _)) = full {
                 return Err(format!("the tombstone {id} holds a {name}"));

@@ -54,7 +54,7 @@ impl DigestFilter {
             return Ok(filter);
         }
         std::thread::scope(|scope| {
-            let readers: Vec<_> = (0..threads).map(|_| scope.spawn(&read)).collect();
+            let readers: Vec<_> = (0..threads).map(|_| scope.spawn(read)).collect();
             readers.into_iter().try_for_each(super::joined)
         })?;
         Ok(filter)
