@@ -175,13 +175,6 @@ impl Listing {
         self.late.push_back(Late { visible_at, slot, version: new.cloned() });
     }
 
-    /// Shows nothing of a row until its late versions are due.
-    pub(crate) fn hide(&mut self, slot: u32) {
-        let Some(shadow) = self.shadows.get_mut(&slot) else { return };
-        let shown = shadow.shown.take();
-        self.reindex(slot, shown.as_ref(), None);
-    }
-
     /// Takes in many new rows at once, seen at once.
     pub(crate) fn extend<'a>(&mut self, rows: impl Iterator<Item = (u32, &'a Member)>) {
         let rows: Vec<_> = rows.map(|(slot, member)| (slot, Keys::of(slot, member))).collect();

@@ -61,8 +61,6 @@ pub(crate) struct Roll {
     listing: Listing,
     /// Seconds until a change is shown in the listing.
     lag: i64,
-    /// Until then its row is not shown at all.
-    hides_changed: bool,
     next_tag: u32,
 }
 
@@ -77,7 +75,6 @@ impl Roll {
             forgotten: HashSet::new(),
             listing: Listing::default(),
             lag: 0,
-            hides_changed: false,
             next_tag: 1,
         }
     }
@@ -88,10 +85,6 @@ impl Roll {
 
     pub(crate) fn set_lag(&mut self, seconds: i64) {
         self.lag = seconds;
-    }
-
-    pub(crate) fn hide_changed(&mut self, hides: bool) {
-        self.hides_changed = hides;
     }
 
     /// The place of a member named by hash, contact id or address.
@@ -322,9 +315,6 @@ impl Roll {
         let Some(place) = place else { return };
         let old = std::mem::replace(place, new);
         self.listing.note(slot, old, place.as_ref(), visible_at);
-        if self.hides_changed {
-            self.listing.hide(slot);
-        }
     }
 
     fn known(&self, slot: u32) -> Result<&Member, Refusal> {

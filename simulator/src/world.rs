@@ -176,15 +176,6 @@ impl World {
         Ok(())
     }
 
-    /// Whether a row whose change is listed late is not listed at all until then, or as it was.
-    ///
-    /// # Errors
-    /// Unknown list.
-    pub fn hide_changed(&self, list_id: &str, hides: bool) -> Result<(), WorldError> {
-        self.list(list_id)?.write().hide_changed(hides);
-        Ok(())
-    }
-
     // Members.
 
     /// Fills a list; what is added is shown at once.

@@ -81,7 +81,6 @@ async fn history(scene: Arc<Scene>) {
     scene.note(&format!("{:?}", scene.shape));
     source::begin(&scene);
     scene.world.set_lag(LIST, u32::try_from(scene.shape.lag).unwrap_or(0)).expect("the list");
-    scene.world.hide_changed(LIST, scene.shape.hides_changed).expect("the list");
     apply(&scene, Terms::first(&scene.shape)).await;
     let mut under_way = Vec::new();
     let mut at_once = false;

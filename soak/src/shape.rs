@@ -14,8 +14,6 @@ pub(crate) struct Shape {
     /// How late a change is listed at most, and how late it is, in seconds.
     pub(crate) settle: u64,
     pub(crate) lag: u64,
-    /// A row whose change is listed late is not listed at all until then.
-    pub(crate) hides_changed: bool,
     pub(crate) batch_records: u64,
     pub(crate) simultaneous_batches: u64,
     /// Seconds after which a request to the destination is given up, and for which it may still
@@ -92,7 +90,6 @@ impl Shape {
             simultaneous_requests: chance.between(1, 4),
             settle,
             lag: if chance.permille(600) { settle } else { 0 },
-            hides_changed: chance.permille(400),
             batch_records: match (large, slow) {
                 (true, _) => chance.between(200, 400),
                 (false, true) => 1,
