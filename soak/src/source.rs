@@ -12,6 +12,11 @@ use crate::{
 /// Few values: what changes is often changed back.
 const VALUES: [&str; 3] = ["a", "b", "c"];
 
+fn value(chance: &mut Chance) -> &'static str {
+    let value: &&'static str = chance.pick(&VALUES);
+    value
+}
+
 /// Fills the list.
 pub(crate) fn begin(scene: &Scene) {
     scene.set_world_clock();
@@ -77,7 +82,7 @@ fn swap(scene: &Scene) {
 fn flood(scene: &Scene) {
     let visible: Vec<String> =
         scene.truth().visible().map(|(contact, _)| contact.clone()).collect();
-    let value = scene.chance(|chance| *chance.pick(&VALUES));
+    let value = scene.chance(value);
     for contact in &visible {
         scene.world.mutate(LIST, &Mutation::set(contact, "LNAME", value)).expect("it is there");
     }
@@ -153,8 +158,8 @@ fn add(chance: &mut Chance, number: u64) -> Mutation {
     ]);
     Mutation::Add {
         email: format!("{number}@example.com"),
-        first_name: (*chance.pick(&VALUES)).to_owned(),
-        last_name: (*chance.pick(&VALUES)).to_owned(),
+        first_name: value(chance).to_owned(),
+        last_name: value(chance).to_owned(),
         status,
     }
 }
@@ -171,14 +176,13 @@ fn draw(chance: &mut Chance, truth: &Truth, scene: &Scene) -> Option<Mutation> {
         let index = chance.below(reach.min(visible.len() as u64));
         visible[usize::try_from(index).expect("an index")].0.clone()
     };
-    let gone =
-        |chance: &mut Chance| (!hidden.is_empty()).then(|| (*chance.pick(&hidden)).0.clone());
+    let gone = |chance: &mut Chance| (!hidden.is_empty()).then(|| chance.pick(&hidden).0.clone());
     let field = |chance: &mut Chance| (*chance.pick(&["FNAME", "LNAME"])).to_owned();
     // add, set, back, status, touch, archive, unarchive, delete, new address, taken address, break, mend
     let weights = [10, 22, 12, 6, 8, 12, 12, 6, 5, 3, 3, 4];
     Some(match chance.weighted(&weights) {
         0 => add(chance, scene.next_number()),
-        1 => Mutation::set(&some(chance), &field(chance), *chance.pick(&VALUES)),
+        1 => Mutation::set(&some(chance), &field(chance), value(chance)),
         2 => {
             // Back to what it was some time ago.
             let member = some(chance);
@@ -229,7 +233,7 @@ fn draw(chance: &mut Chance, truth: &Truth, scene: &Scene) -> Option<Mutation> {
                 };
                 Some((*contact, field))
             })?;
-            Mutation::set(found.0, found.1, *chance.pick(&VALUES))
+            Mutation::set(found.0, found.1, value(chance))
         }
     })
 }
