@@ -228,7 +228,7 @@ async fn overtaken_while(world: &World, meanwhile: impl AsyncFnOnce()) {
         held.release.send(()).unwrap();
     };
     let push = world.engine.push(&old, &world.connection, computed.number);
-    let (_, ()) = tokio::join!(push, overtake);
+    let (_, ()) = tokio::join!(Box::pin(push), Box::pin(overtake));
     assert_eq!(world.paths_with("late/").await.len(), 1);
 }
 
