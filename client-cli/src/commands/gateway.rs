@@ -10,7 +10,7 @@ use crate::session::Session;
 /// Serve the freshness gate over HTTP until SIGTERM or Ctrl-C
 ///
 /// GET /v1/freshness/ACCOUNT?max_age=2h says whether an account is fresh, /v1/openapi.json what else
-/// there is. Who may ask about which account is in the file that --config names, as [[token]] with
+/// there is. Who may ask about which account is in the file that --config names, as `token` tables with
 /// `secret = "env:NAME"` or "file:/path", and `accounts`. It reads the store and needs no Temporal.
 /// Flags win over variables, variables over the file.
 #[derive(Debug, clap::Args)]
