@@ -163,6 +163,11 @@ impl<'c> Check<'c> {
         let nothing = Allowed::default();
         let allowed = allowed.unwrap_or(&nothing);
         let may_be_absent = !allowed.always;
+        let kept = (terms.address, id.to_owned());
+        if terms.keep && may_be_absent && held.is_some() {
+            // It stays when nothing is kept any more: no file knows it then.
+            self.books.kept.insert(kept.clone());
+        }
         let right = match held {
             Some(fields) => allowed.records.contains(fields),
             None => may_be_absent,
@@ -175,10 +180,7 @@ impl<'c> Check<'c> {
             self.scene.count("ids that a commit excuses, and that are not as mapped");
             return Ok(());
         }
-        // What was kept once stays when nothing is kept any more: no file knows it.
-        let kept = (terms.address, id.to_owned());
-        if may_be_absent && was_ever && (terms.keep || self.books.kept.contains(&kept)) {
-            self.books.kept.insert(kept);
+        if may_be_absent && was_ever && self.books.kept.contains(&kept) {
             return Ok(());
         }
         if self.was_sent_late(terms, id) {
