@@ -6,6 +6,7 @@ use tidemark_model::{
     exception::{Exception, ExceptionKey, ExceptionKind, Verdict},
     failure::FailureClass,
     receipt::{Outcome, Receipt},
+    step::{CommitRequest, ReadOutcome},
 };
 
 use crate::support::{Shown, World};
@@ -91,6 +92,27 @@ async fn an_invalid_row_can_be_waived() {
     let receipt = next(&world).await;
     assert_eq!((receipt.outcome, receipt.waived_count), (Outcome::InStep, 1));
     assert_eq!((next(&world).await.waived_count, receipt.rows.invalid), (1, 1));
+}
+
+#[tokio::test]
+async fn a_waiver_is_for_the_row_that_the_operator_saw() {
+    let world = with_a_refused_record().await;
+    let (id, engine) = (&world.connection, &world.engine);
+    world.hour();
+    // A run that is at work already brings another row, and does not know of the decision.
+    world.listing.put("k03", "changed");
+    let host = world.host();
+    let read = engine.read(&host, id).await.unwrap();
+    let ReadOutcome::Read(read) = read else { panic!("nothing was new: {read:?}") };
+    let keys = names(&world).await;
+    world.decide(Verdict::Ignore { keys, why: "the owner knows".to_owned() }).await;
+    let number = engine.compute(&host, id, &read).await.unwrap().number;
+    engine.push(&host, id, number).await.unwrap();
+    let request = CommitRequest::Pushed { number };
+    assert_eq!(engine.commit(&host, id, &request).await.unwrap().rejected_count, 1);
+    host.close();
+    let receipt = next(&world).await;
+    assert_eq!((receipt.waived_count, receipt.rejected_count), (0, 1));
 }
 
 #[tokio::test]

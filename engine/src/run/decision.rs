@@ -92,7 +92,7 @@ pub(super) struct Orders {
     pub(super) approved: Option<Choice>,
     pub(super) waived: Option<Choice>,
     pub(super) retried: Vec<ExceptionKey>,
-    pub(super) ignored: BTreeMap<ExceptionKey, Waiver>,
+    pub(super) ignored: BTreeMap<ExceptionKey, Ignored>,
     pub(super) read_in_full: bool,
     pub(super) send_again: bool,
     pub(super) repaired: Vec<RecordName>,
@@ -101,6 +101,14 @@ pub(super) struct Orders {
     pub(super) exactly: Option<(u64, ExactChanges)>,
     stale: Vec<u64>,
     decided: u64,
+}
+
+/// An exception that an operator accepts as it was in a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ignored {
+    pub(super) waiver: Waiver,
+    /// The newest commit that the operator saw.
+    pub(super) seen: Option<RunNumber>,
 }
 
 /// Some or all removals of the hold.
@@ -149,7 +157,7 @@ impl Orders {
     }
 
     fn add(&mut self, decision: Decision, hold: Option<&FileRef>) {
-        let Decision { number, who, at, verdict, .. } = decision;
+        let Decision { number, who, at, commit, verdict } = decision;
         // A hold that moved on holds something else than what the operator looked at.
         let current = |removals: &HeldRemovals| Some(&removals.hold) == hold;
         match verdict {
@@ -163,7 +171,8 @@ impl Orders {
             Verdict::Retry { keys } => self.retried.extend(keys),
             Verdict::Ignore { keys, why } => {
                 let waiver = Waiver { who, at, why, row: None };
-                self.ignored.extend(keys.into_iter().map(|key| (key, waiver.clone())));
+                let ignored = Ignored { waiver, seen: commit };
+                self.ignored.extend(keys.into_iter().map(|key| (key, ignored.clone())));
             }
             Verdict::ReadInFull => self.read_in_full = true,
             Verdict::SendAgain => self.send_again = true,

@@ -8,13 +8,14 @@ use tidemark_model::{
     defect::{self, Defect},
     definition::Policy,
     entry::{FileRef, Manifest, RunNumber, SnapshotFiles},
-    exception::{Exception, ExceptionKind, RowStamp, Waiver},
+    exception::{Exception, ExceptionKey, ExceptionKind, RowStamp, Waiver},
     row::RowState,
 };
 
-use super::decision::Orders;
+use super::decision::{Ignored, Orders};
 
 use crate::{
+    log::Log,
     snapshot::{Snapshot, SnapshotRow},
     staging::InvalidRows,
     store::{Folder, StoreError},
@@ -94,13 +95,7 @@ pub(super) async fn before_push(
     if keys.is_empty() && settled && !moved {
         return Ok(base.and_then(|base| base.exceptions.clone()));
     }
-    let before = match base {
-        Some(base) => {
-            let ignored = orders.ignored.keys().map(|name| name.key.as_str()).collect();
-            rows_of(folder, &base.snapshot, &ignored).await?
-        }
-        None => BTreeMap::new(),
-    };
+    let seen = seen(folder, orders).await?;
     let looked_up: Vec<String> = exceptions.iter().map(|one| one.key.clone()).collect();
     keys.extend(looked_up.iter().map(String::as_str));
     let rows = rows_of(folder, next, &keys).await?;
@@ -123,8 +118,9 @@ pub(super) async fn before_push(
         }
     }
     for exception in &mut exceptions {
-        if let Some(waiver) = orders.ignored.get(&exception.name()) {
-            let row = before.get(&exception.key).map(stamp);
+        let name = exception.name();
+        if let Some(Ignored { waiver, .. }) = orders.ignored.get(&name) {
+            let row = seen.get(&name).copied();
             exception.waiver = Some(Waiver { row, ..waiver.clone() });
         }
         // An operator accepted the row as it was.
@@ -133,6 +129,37 @@ pub(super) async fn before_push(
         exception.waiver = exception.waiver.take().filter(stands);
     }
     write(folder, number, exceptions).await
+}
+
+/// The rows of ignored exceptions as the operators saw them: a run that was at work when they decided
+/// may have brought something else since.
+async fn seen(
+    folder: &Folder,
+    orders: &Orders,
+) -> Result<BTreeMap<ExceptionKey, RowStamp>, StoreError> {
+    let mut stamps = BTreeMap::new();
+    let commits: BTreeSet<RunNumber> =
+        orders.ignored.values().filter_map(|ignored| ignored.seen).collect();
+    if commits.is_empty() {
+        return Ok(stamps);
+    }
+    let log = Log::open(folder).await?;
+    for number in commits {
+        let Some(commit) = log.committed(number).await? else { continue };
+        let seen_there = orders.ignored.iter().filter(|(_, one)| one.seen == Some(number));
+        let names: Vec<&ExceptionKey> = seen_there.map(|(name, _)| name).collect();
+        let keys = names.iter().map(|name| name.key.as_str()).collect();
+        match rows_of(folder, &commit.manifest.snapshot, &keys).await {
+            Ok(rows) => {
+                let shown = names.into_iter().filter_map(|name| Some((name, rows.get(&name.key)?)));
+                stamps.extend(shown.map(|(name, row)| (name.clone(), stamp(row))));
+            }
+            // It was swept meanwhile: nobody can say any more what they saw.
+            Err(StoreError::Missing { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(stamps)
 }
 
 fn stamp(row: &SnapshotRow) -> RowStamp {
