@@ -2,8 +2,10 @@
 
 use std::{collections::HashMap, io, path::PathBuf};
 
+use foldhash::fast::RandomState;
+
 use super::{
-    spill::{PARTITIONS, Spill, partition_of},
+    spill::{PARTITIONS, Spill},
     standing::Standing,
 };
 
@@ -11,23 +13,32 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Overlay {
     place: Place,
+    /// How many rows were counted since the last addition, and whether in full: a reading asks for
+    /// it several times in a row, and the answer may take a pass over the disk.
+    counted: Option<(bool, (u64, u64))>,
     spill_folder: PathBuf,
     keys_in_memory: usize,
 }
 
 #[derive(Debug)]
 enum Place {
-    Memory(HashMap<Box<str>, Standing>),
+    Memory(HashMap<Box<str>, Standing, RandomState>),
     Disk(Spill),
 }
 
 impl Overlay {
     pub(super) fn new(spill_folder: PathBuf, keys_in_memory: usize) -> Self {
-        Self { place: Place::Memory(HashMap::new()), spill_folder, keys_in_memory }
+        Self {
+            place: Place::Memory(HashMap::default()),
+            counted: None,
+            spill_folder,
+            keys_in_memory,
+        }
     }
 
     /// Takes in what a page says of a key.
     pub(super) fn add(&mut self, key: &str, standing: Standing) -> io::Result<()> {
+        self.counted = None;
         match &mut self.place {
             Place::Disk(spill) => spill.add(key, &standing),
             Place::Memory(keys) => {
@@ -60,7 +71,7 @@ impl Overlay {
             Place::Disk(spill) => spill,
         };
         let mut asked: Vec<(usize, usize)> =
-            keys.iter().enumerate().map(|(index, key)| (partition_of(key), index)).collect();
+            keys.iter().enumerate().map(|(index, key)| (spill.partition_of(key), index)).collect();
         asked.sort_unstable();
         let (mut found, mut bytes) = (vec![None; keys.len()], Vec::new());
         for group in asked.chunk_by(|(one, _), (other, _)| one == other) {
@@ -78,6 +89,22 @@ impl Overlay {
             }
         }
         Ok(found)
+    }
+
+    /// What `count` counts, or what it counted before if nothing came in since.
+    pub(super) fn counted(
+        &mut self,
+        full: bool,
+        count: impl FnOnce(&Self) -> io::Result<(u64, u64)>,
+    ) -> io::Result<(u64, u64)> {
+        if let Some((known, counts)) = self.counted
+            && known == full
+        {
+            return Ok(counts);
+        }
+        let counts = count(self)?;
+        self.counted = Some((full, counts));
+        Ok(counts)
     }
 
     /// Shows every key once.

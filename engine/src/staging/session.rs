@@ -287,8 +287,9 @@ impl Mirror for ReadingSession<'_> {
     async fn row_count(&self) -> Result<u64, Failure> {
         let full = self.reads_in_full();
         let committed = self.committed.as_ref().filter(|_| !full).map_or(0, Snapshot::row_count);
-        let (shown, covered) =
-            self.with_overlay(move |overlay| tally(overlay, full, |_| true)).await?;
+        let (shown, covered) = self
+            .with_overlay(move |overlay| overlay.counted(full, |all| tally(all, full, |_| true)))
+            .await?;
         Ok((committed + shown).saturating_sub(covered))
     }
 

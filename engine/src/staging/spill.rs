@@ -2,13 +2,10 @@
 //! memory: each group is small enough to be loaded alone.
 
 use std::{
-    collections::HashMap,
-    fs::File,
-    hash::{DefaultHasher, Hash, Hasher},
-    io,
-    os::unix::fs::FileExt,
-    path::Path,
+    collections::HashMap, fs::File, hash::BuildHasher, io, os::unix::fs::FileExt, path::Path,
 };
+
+use foldhash::fast::RandomState;
 
 use super::{
     page::{Reader, put_text},
@@ -26,6 +23,9 @@ const BLOCK_BYTES: usize = 16 * 1024;
 pub(super) struct Spill {
     file: File,
     end: u64,
+    /// Says which group a key belongs to. What looks keys up inside a group hashes otherwise: there
+    /// a part of this hash is the same for all.
+    hasher: RandomState,
     partitions: Vec<Partition>,
 }
 
@@ -46,12 +46,13 @@ struct Block {
 impl Spill {
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
         let partitions = (0..PARTITIONS).map(|_| Partition::default()).collect();
-        Ok(Self { file: tempfile::tempfile_in(folder)?, end: 0, partitions })
+        let file = tempfile::tempfile_in(folder)?;
+        Ok(Self { file, end: 0, hasher: RandomState::default(), partitions })
     }
 
     pub(super) fn add(&mut self, key: &str, standing: &Standing) -> io::Result<()> {
-        let partition =
-            self.partitions.get_mut(partition_of(key)).expect("a hash names a partition");
+        let index = self.partition_of(key);
+        let partition = self.partitions.get_mut(index).expect("a hash names a partition");
         put_text(&mut partition.pending, key);
         standing.put(&mut partition.pending);
         partition.count += 1;
@@ -65,6 +66,12 @@ impl Spill {
         Ok(())
     }
 
+    /// The group that a key belongs to.
+    pub(super) fn partition_of(&self, key: &str) -> usize {
+        let [first, ..] = self.hasher.hash_one(key).to_be_bytes();
+        usize::from(first)
+    }
+
     /// Shows each key of a group once, with all that was added for it.
     pub(super) fn for_each(
         &self,
@@ -73,7 +80,8 @@ impl Spill {
         mut show: impl FnMut(&str, &Standing),
     ) -> io::Result<()> {
         let count = self.load(index, bytes)?;
-        let mut keys: HashMap<&str, Standing> = HashMap::with_capacity(count);
+        let mut keys: HashMap<&str, Standing, RandomState> =
+            HashMap::with_capacity_and_hasher(count, RandomState::default());
         each(bytes, |key, standing| keys.entry(key).or_default().merge(standing))?;
         keys.iter().for_each(|(key, standing)| show(key, standing));
         Ok(())
@@ -87,7 +95,7 @@ impl Spill {
         asked: &[&str],
     ) -> io::Result<Vec<Option<Standing>>> {
         self.load(index, bytes)?;
-        let mut found: HashMap<&str, Option<Standing>> =
+        let mut found: HashMap<&str, Option<Standing>, RandomState> =
             asked.iter().map(|key| (*key, None)).collect();
         each(bytes, |key, standing| {
             if let Some(known) = found.get_mut(key) {
@@ -111,13 +119,6 @@ impl Spill {
         bytes.extend_from_slice(&partition.pending);
         Ok(partition.count)
     }
-}
-
-/// The group that a key belongs to.
-pub(super) fn partition_of(key: &str) -> usize {
-    let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
-    usize::from(hasher.finish().to_le_bytes().first().copied().unwrap_or_default())
 }
 
 /// Takes what was added off the front of bytes.
