@@ -13,6 +13,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The largest body that is taken in.
 pub(super) const BODY_LIMIT: usize = 64 * 1024 * 1024;
+/// Room is made beforehand for what an answer says of its length, up to here: it may be wrong.
+const EXPECTED_LIMIT: u64 = 1024 * 1024;
 
 /// Carries requests to the other side: over the network, or to a system in the same process.
 #[async_trait]
@@ -83,7 +85,8 @@ impl Transport for Network {
 }
 
 async fn take_in(response: Response) -> Result<Bytes, Broken> {
-    let mut body = BytesMut::new();
+    let expected = response.content_length().unwrap_or_default().min(EXPECTED_LIMIT);
+    let mut body = BytesMut::with_capacity(usize::try_from(expected).unwrap_or_default());
     let mut chunks = response.bytes_stream();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk?;

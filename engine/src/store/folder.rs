@@ -6,7 +6,8 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use jiff::Timestamp;
 use object_store::{
-    MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, path::Path,
+    MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, PutPayloadMut,
+    path::Path,
 };
 use tidemark_model::{
     defect::{self, Defect},
@@ -108,7 +109,7 @@ impl Folder {
         Ok(Upload {
             parts,
             path: path.to_owned(),
-            pending: Vec::new(),
+            pending: no_pieces(),
             hasher: blake3::Hasher::new(),
             bytes: 0,
         })
@@ -265,11 +266,15 @@ impl fmt::Debug for Folder {
 /// S3 wants parts of at least 5 MiB.
 const PART_BYTES: usize = 6 * 1024 * 1024;
 
+/// A part is collected in blocks of this size: one piece of memory would be copied whenever it
+/// grows, and is too large to be used again soon.
+const BLOCK_BYTES: usize = 64 * 1024;
+
 /// An object that is being written piece by piece.
 pub struct Upload {
     parts: Box<dyn MultipartUpload>,
     path: String,
-    pending: Vec<u8>,
+    pending: PutPayloadMut,
     hasher: blake3::Hasher,
     bytes: u64,
 }
@@ -283,14 +288,14 @@ impl Upload {
         self.hasher.update(piece);
         self.bytes += piece.len() as u64;
         self.pending.extend_from_slice(piece);
-        if self.pending.len() >= PART_BYTES {
+        if self.pending.content_length() >= PART_BYTES {
             self.flush().await?;
         }
         Ok(())
     }
 
     async fn flush(&mut self) -> Result<(), StoreError> {
-        let part = PutPayload::from(std::mem::take(&mut self.pending));
+        let part = std::mem::replace(&mut self.pending, no_pieces()).freeze();
         self.parts.put_part(part).await.map_err(|source| access("write", &self.path, source))
     }
 
@@ -310,6 +315,10 @@ impl Upload {
             path: self.path,
         })
     }
+}
+
+fn no_pieces() -> PutPayloadMut {
+    PutPayloadMut::new().with_block_size(BLOCK_BYTES)
 }
 
 fn refer(path: &str, content: &[u8], row_count: u64) -> FileRef {
