@@ -245,20 +245,39 @@ impl Rows {
         self.bytes += row.key.len() + text(row.id) + text(row.record);
     }
 
-    fn take(&mut self, kind: FileKind) -> RecordBatch {
-        let mut columns: Vec<ArrayRef> = vec![
-            Arc::new(self.keys.finish()),
-            Arc::new(self.ids.finish()),
-            Arc::new(self.states.finish()),
-            Arc::new(self.digests.finish()),
-            Arc::new(self.modified.finish()),
-            Arc::new(self.records.finish()),
-        ];
-        let replaced = self.replaced.finish();
-        if kind == FileKind::Delta {
-            columns.push(Arc::new(replaced));
+    /// None, with room for as many as these: the next ones are about as large.
+    fn as_many(&self) -> Self {
+        let texts = |texts: &StringBuilder| {
+            let bytes = texts.values_slice().len();
+            StringBuilder::with_capacity(self.count, bytes + bytes / 8)
+        };
+        Self {
+            keys: texts(&self.keys),
+            ids: texts(&self.ids),
+            states: UInt8Builder::with_capacity(self.count),
+            digests: FixedSizeBinaryBuilder::with_capacity(self.count, DIGEST_LEN),
+            modified: Int64Builder::with_capacity(self.count),
+            records: texts(&self.records),
+            replaced: Int64Builder::with_capacity(self.count),
+            count: 0,
+            bytes: 0,
         }
-        (self.count, self.bytes) = (0, 0);
+    }
+
+    fn take(&mut self, kind: FileKind) -> RecordBatch {
+        let empty = self.as_many();
+        let mut rows = std::mem::replace(self, empty);
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(rows.keys.finish()),
+            Arc::new(rows.ids.finish()),
+            Arc::new(rows.states.finish()),
+            Arc::new(rows.digests.finish()),
+            Arc::new(rows.modified.finish()),
+            Arc::new(rows.records.finish()),
+        ];
+        if kind == FileKind::Delta {
+            columns.push(Arc::new(rows.replaced.finish()));
+        }
         RecordBatch::try_new(kind.schema(), columns).expect("the columns are the schema's")
     }
 }
