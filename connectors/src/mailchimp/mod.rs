@@ -9,6 +9,7 @@ mod check;
 mod client;
 mod find;
 mod listing;
+mod members;
 mod reading;
 mod refusal;
 mod rows;

@@ -3,13 +3,16 @@
 use std::{borrow::Cow, ops::Range, sync::Arc};
 
 use serde_json::value::RawValue;
-use tidemark_engine::mapping::{Mapper, PathsSeen};
+use tidemark_engine::mapping::{Mapped, Mapper, PathsSeen};
 use tidemark_model::{
     definition::{Definition, MailchimpDefinition},
     row::{InvalidReason, Row, RowState},
 };
 
-use super::wire::{Member, Members};
+use super::{
+    members,
+    wire::{Member, Members},
+};
 
 /// A member that is archived, as a look-up shows it.
 const ARCHIVED: &str = "archived";
@@ -17,10 +20,13 @@ const ARCHIVED: &str = "archived";
 /// What is needed of a member besides what the definition maps, in the order of [`Member`].
 const MEMBER_PATHS: [&str; 3] = ["contact_id", "status", "last_changed"];
 
+/// What stands there.
+pub(super) type Picked<'b> = [Option<&'b str>; MEMBER_PATHS.len()];
+
 /// What the definition makes of a member.
 #[derive(Clone, Debug)]
 pub(crate) struct Mapping {
-    mapper: Mapper,
+    pub(super) mapper: Mapper,
     mailchimp: Arc<MailchimpDefinition>,
     /// The parts of a member that are asked for.
     member_fields: Arc<[String]>,
@@ -57,6 +63,11 @@ impl Mapping {
     /// Reads a listing's response.
     pub(super) fn page(&self, body: &[u8]) -> Result<MappedPage, Malformed> {
         let text = Text::of(body);
+        if text.replaced.is_empty()
+            && let Some(page) = members::read(self, &text.text)
+        {
+            return Ok(page);
+        }
         let members: Members<'_> = serde_json::from_str(&text.text)?;
         let mut seen = self.mapper.paths_seen();
         let mut rows = Vec::with_capacity(members.members.len());
@@ -81,14 +92,24 @@ impl Mapping {
         text: &Text<'b>,
         seen: &mut PathsSeen,
     ) -> Result<(Row, Cow<'b, str>), Malformed> {
-        let mut picked = [None; MEMBER_PATHS.len()];
+        let mut picked = Picked::default();
         // A filter is no typo: the paths of a member that is left out count as seen all the same.
         let mapped = self.mapper.pick(member.get(), seen, &mut picked);
+        self.row_of(mapped, picked, text.is_replaced_in(member.get()))
+    }
+
+    /// The row of a member that was mapped, and its status.
+    pub(super) fn row_of<'b>(
+        &self,
+        mapped: Mapped,
+        picked: Picked<'b>,
+        replaced: bool,
+    ) -> Result<(Row, Cow<'b, str>), Malformed> {
         let head = Member::of(picked);
         let key = head.contact_id().ok_or(Malformed::NoContactId)?.into_owned();
         let modified = head.last_changed();
         let status = head.status();
-        let row = if text.is_replaced_in(member.get()) {
+        let row = if replaced {
             Row::invalid(key, modified, InvalidReason::NotUtf8)
         } else if self.mailchimp.sends(&status) {
             mapped.into_row(key, modified)

@@ -11,6 +11,7 @@ mod trie;
 
 use std::sync::Arc;
 
+use serde::Deserializer;
 use tidemark_model::{
     definition::Definition,
     row::{InvalidReason, Row},
@@ -20,10 +21,13 @@ pub use reasons::InvalidReasons;
 pub use seen::PathsSeen;
 
 use record::Field;
-use trie::PathTrie;
+use trie::{PathTrie, Picked};
 
 /// The most bytes that a value may have in a record.
 pub const FIELD_LIMIT: u64 = 1024 * 1024;
+
+/// The values of so many paths need no memory of their own while a row is mapped.
+const FEW_PATHS: usize = 16;
 
 /// The name of the field that carries a record's id.
 const ID: &str = "id";
@@ -114,19 +118,52 @@ impl Mapper {
         seen: &mut PathsSeen,
         picked: &mut [Option<&'t str>],
     ) -> Mapped {
-        let Shape { fields, trie, .. } = &*self.shape;
-        let mut values = vec![None; trie.len()];
+        let walk = |values: &mut [Picked<'t>]| self.shape.trie.pick(source_record, values);
         picked.fill(None);
-        if trie.pick(source_record, &mut values).is_err() {
-            return Mapped::Invalid(InvalidReason::NotJson);
-        }
+        self.walked(walk, picked, |values| seen.note(values, source_record))
+            .unwrap_or(Mapped::Invalid(InvalidReason::NotJson))
+    }
+
+    /// The same of a source record inside a JSON text that is being read, without looking for its
+    /// end first. Names of keys are not collected, so [`PathsSeen`] must turn out to be
+    /// [complete](PathsSeen::is_complete).
+    ///
+    /// # Errors
+    /// The text's, and whatever [`pick`](Self::pick) would make of an odd record: then the record
+    /// is to be picked from by itself.
+    pub fn pick_on_the_way<'t, D: Deserializer<'t>>(
+        &self,
+        source_record: D,
+        seen: &mut PathsSeen,
+        picked: &mut [Option<&'t str>],
+    ) -> Result<Mapped, D::Error> {
+        let walk =
+            |values: &mut [Picked<'t>]| self.shape.trie.pick_on_the_way(source_record, values);
+        self.walked(walk, picked, |values| seen.note_values(values))
+    }
+
+    /// Maps what a walk puts into its places.
+    fn walked<'t, E>(
+        &self,
+        walk: impl FnOnce(&mut [Picked<'t>]) -> Result<(), E>,
+        picked: &mut [Option<&'t str>],
+        note: impl FnOnce(&[Picked<'t>]),
+    ) -> Result<Mapped, E> {
+        let Shape { fields, trie, .. } = &*self.shape;
+        let mut few = [None; FEW_PATHS];
+        let mut many = Vec::new();
+        let values = few.get_mut(..trie.len()).unwrap_or_else(|| {
+            many.resize(trie.len(), None);
+            &mut many
+        });
+        walk(values)?;
         let (values, others) = values.split_at(fields.len());
         for (picked, value) in picked.iter_mut().zip(others) {
             *picked = *value;
         }
-        seen.note(values, source_record);
-        record::assemble(fields, values)
-            .map_or_else(Mapped::Invalid, |(id, json)| Mapped::Record { id, json })
+        note(values);
+        Ok(record::assemble(fields, values)
+            .map_or_else(Mapped::Invalid, |(id, json)| Mapped::Record { id, json }))
     }
 
     /// Maps a source record into a row of the listing, which says why if it is an invalid one.

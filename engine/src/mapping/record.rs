@@ -52,7 +52,7 @@ pub(super) fn assemble(
             return Err(InvalidReason::Empty { field, path });
         }
         if id.is_none() {
-            id = Some(field.prefix.clone() + text.plain());
+            id = Some([&*field.prefix, text.plain()].concat());
         } else {
             json.push(',');
         }

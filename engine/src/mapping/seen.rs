@@ -36,10 +36,14 @@ impl PathsSeen {
         Self { paths, matched, sampled_rows: 0, met: BTreeSet::new() }
     }
 
-    pub(super) fn note(&mut self, values: &[Picked<'_>], source_record: &str) {
+    pub(super) fn note_values(&mut self, values: &[Picked<'_>]) {
         for (matched, value) in self.matched.iter_mut().zip(values) {
             *matched |= value.is_some();
         }
+    }
+
+    pub(super) fn note(&mut self, values: &[Picked<'_>], source_record: &str) {
+        self.note_values(values);
         if self.sampled_rows < SAMPLED_ROWS && self.matched.contains(&false) {
             self.sampled_rows += 1;
             if let Ok(record) = serde_json::from_str(source_record) {
@@ -58,6 +62,12 @@ impl PathsSeen {
             self.collect(&path, value, depth + 1);
             self.met.insert(path);
         }
+    }
+
+    /// Whether every path occurred: then nothing is to be told of what occurred instead.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        !self.matched.contains(&false)
     }
 
     /// Takes in what another part of the rows showed, under the same mapping.

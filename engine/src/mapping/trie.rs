@@ -57,6 +57,16 @@ impl PathTrie {
         })
     }
 
+    /// The same of an object inside a JSON text that is being read. What [`pick`](Self::pick) would
+    /// have to walk twice is an error here.
+    pub(super) fn pick_on_the_way<'t, D: Deserializer<'t>>(
+        &self,
+        object: D,
+        values: &mut [Picked<'t>],
+    ) -> Result<(), D::Error> {
+        object.deserialize_map(Walk { node: &self.root, values, pace: Pace::Once })
+    }
+
     fn walk<'t>(
         &self,
         text: &'t str,
