@@ -139,7 +139,7 @@ deletions = "keep"
     fn mapping() -> Mapping {
         let file = SourceText { name: "d.toml".to_owned(), text: DEFINITION.to_owned() };
         let definition: Definition = parse(&[file], &[]).unwrap().remove(0);
-        let SourceDefinition::Mailchimp(mailchimp) = definition.source() else { panic!() };
+        let SourceDefinition::Mailchimp(mailchimp) = definition.source();
         Mapping::new(&definition, mailchimp)
     }
 
@@ -197,7 +197,7 @@ deletions = "keep"
         let both = [member("a", "subscribed", "null"), short.clone()];
         assert_eq!(read(&mapping, &body(&both)).unwrap().rows, text(&both).rows);
         // Nobody has the path: what they have instead is collected the other way.
-        assert!(read(&mapping, &body(&[short.clone()])).is_none());
+        assert!(read(&mapping, &body(std::slice::from_ref(&short))).is_none());
         assert_eq!(text(&[short]).seen.unmatched(), ["merge_fields.FNAME"]);
     }
 }
