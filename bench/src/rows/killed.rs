@@ -9,7 +9,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use anyhow::{Context as _, ensure};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tidemark_model::receipt::Outcome;
 use tidemark_simulator::{Call, Operation, Seed, Side};
 
@@ -26,6 +26,9 @@ const AGAIN_WITHIN: f64 = 25.0;
 /// What the source reads side by side, and the destination takes at once: their defaults.
 const WINDOWS: f64 = 8.0;
 const BATCHES_AT_ONCE: f64 = 4.0;
+/// What the dead worker had handed to the network may still be taken in for so long. No other one
+/// can be at work by then: Temporal waits for a heartbeat.
+const LAST_WORDS: SignedDuration = SignedDuration::from_secs(1);
 /// What each call takes longer, so that some are on their way when the worker is killed.
 const LATENCY: Duration = Duration::from_millis(50);
 
@@ -83,7 +86,7 @@ async fn killed(stage: &mut Stage, place: Place, size: u32) -> anyhow::Result<Ve
     ensure!(run.receipt.records.next == u64::from(size), "not in step");
 
     let calls = stage.world().ledger().calls;
-    let after = calls.iter().filter(|call| call.started_at > killed_at);
+    let after = calls.iter().filter(|call| call.started_at > killed_at + LAST_WORDS);
     let first = after.map(|call| call.started_at).min().context("nothing was asked after it")?;
     let seconds = first.duration_since(killed_at).as_secs_f64();
     let at = grouped(size.into());
@@ -93,7 +96,8 @@ async fn killed(stage: &mut Stage, place: Place, size: u32) -> anyhow::Result<Ve
         Side::Destination => {
             let written = calls.iter().filter(|call| call.operation == Operation::Write).count();
             let needed = usize::try_from(size)?.div_ceil(BATCH_RECORDS);
-            ("batches sent again", BATCHES_AT_ONCE, written.saturating_sub(needed))
+            // On their way, or applied and their acknowledgement on its way to the store.
+            ("batches sent again", 2.0 * BATCHES_AT_ONCE, written.saturating_sub(needed))
         }
     };
     let again = format!("a worker killed {what}: {again}");

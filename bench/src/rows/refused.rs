@@ -26,11 +26,22 @@ pub(super) async fn measure(_: &Options) -> anyhow::Result<Vec<Figure>> {
     stage.fill(LIST, &Seed::of(SIZE))?;
     let mut ids = Vec::new();
     stage.world().each_member(LIST, |member| ids.push(member.contact_id()))?;
-    let refused = || REFUSED.map(|place| ids[place].clone());
+    // A record's id begins with the name of its connection.
+    let refused = |space: Space| REFUSED.map(|place| format!("{}:{}", space.key(), ids[place]));
     let mut figures = Vec::new();
     for (space, what, limit, rule) in [
-        (Space::First, "refused as a whole", 60.0, RejectRule::batches_with(refused())),
-        (Space::Second, "whose answer names them", 2.0, RejectRule::records(refused(), 207)),
+        (
+            Space::First,
+            "and the whole batch with them",
+            60.0,
+            RejectRule::batches_with(refused(Space::First)),
+        ),
+        (
+            Space::Second,
+            "and named by the answer",
+            2.0,
+            RejectRule::records(refused(Space::Second), 207),
+        ),
     ] {
         stage.world().reject_when(space.key(), rule)?;
         let plan = Plan { name: space.key(), list: LIST, space, delete: Delete::Tombstone };
@@ -43,7 +54,7 @@ pub(super) async fn measure(_: &Options) -> anyhow::Result<Vec<Figure>> {
         let excused = run.receipt.rejected_count;
         ensure!(delivered == ids.len() - REFUSED.len(), "{delivered} records were delivered");
         ensure!(excused == 3, "{excused} records are excused in the receipt");
-        let figure = format!("destination requests, 3 refused in a batch of 1,000 {what}");
+        let figure = format!("destination requests, 3 of a batch of 1,000 refused, {what}");
         let note = format!("{delivered} delivered in the same run");
         let measured = count(asked);
         figures
