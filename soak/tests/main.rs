@@ -46,7 +46,7 @@ fn a_seed_plays_the_same_history_again() {
 
 #[test]
 fn rules_that_are_switched_off_are_noticed() {
-    for defect in [Defect::AcknowledgeFirst, Defect::WatermarkTooLate, Defect::PageByOffset] {
+    for defect in [Defect::AcknowledgeFirst, Defect::ForgetInvalid, Defect::SkipClosing] {
         let hunted = hunt(1, 60, threads(), Some(defect), 1, &|| false);
         assert!(!hunted.faults.is_empty(), "{defect:?} in {} seeds", hunted.seed_count);
     }
