@@ -53,11 +53,12 @@ impl Edit {
         Ok(Self { resend, new_ids, moved: !stays })
     }
 
-    /// The same with every record sent again, if an operator asked for it.
+    /// The same with every record sent again, if an operator asked for it: to the same system, where
+    /// a row that gets another id in this run must not leave its old record behind.
     pub(super) fn again(self, send_again: bool) -> Self {
         match self.resend {
             Resend::Nothing if send_again => {
-                Self { resend: Resend::Everything { remove_old_ids: false }, ..self }
+                Self { resend: Resend::Everything { remove_old_ids: true }, ..self }
             }
             _ => self,
         }
@@ -96,4 +97,23 @@ fn has_same_address(old: &Definition, new: &Definition) -> bool {
     let DestinationDefinition::RecordApi(old) = old.destination();
     let DestinationDefinition::RecordApi(new) = new.destination();
     old.url() == new.url()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_again_to_the_same_system_leaves_no_old_ids() {
+        let again = Edit::NONE.again(true);
+        assert_eq!(again.resend, Resend::Everything { remove_old_ids: true });
+        assert_eq!(Edit::NONE.again(false), Edit::NONE);
+        // An edit that moves the records decides about old ids itself.
+        let moved = Edit {
+            resend: Resend::Everything { remove_old_ids: false },
+            new_ids: true,
+            moved: true,
+        };
+        assert_eq!(moved.again(true), moved);
+    }
 }
