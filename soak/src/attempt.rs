@@ -98,7 +98,7 @@ impl Attempt {
                 };
                 let places = [place(), place(), place(), place()];
                 let sent = [chance.below(6), chance.below(6)];
-                let still = *chance.pick(&[2_000, 8_000, 25_000, 90_000, 1_000_000]);
+                let still = *chance.pick(&[2_000, 8_000, 13_000, 25_000, 90_000, 1_000_000]);
                 let rates = [trouble.crash, trouble.freeze].map(|rate| chance.permille(rate));
                 fate.dies_sending = rates[0].then_some(sent[0]);
                 fate.freezes_sending = rates[1].then_some((sent[1], still));
@@ -270,8 +270,11 @@ impl Attempt {
         }
         self.scene.pass(milliseconds).await;
         if milliseconds > SILENCE {
-            // What it hears first is that another attempt is at work.
-            self.state().told_at = Some(self.scene.now());
+            // It hears that another attempt is at work: at once, or with its next sign of life.
+            let at_once = self.scene.chance(|chance| chance.permille(500));
+            let after = self.scene.chance(|chance| chance.below(HEARTBEAT));
+            let told_at = self.scene.now() + if at_once { 0 } else { after };
+            self.state().told_at = Some(told_at);
         }
         self.scene.note(&format!("{} wakes", self.name()));
     }

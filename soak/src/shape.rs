@@ -114,12 +114,21 @@ impl Shape {
                 0
             },
             latency: if slow { 1_500 } else { *chance.pick(&[20, 100, 300, 1_500]) },
-            trouble: Trouble::draw(chance),
+            trouble: if slow {
+                Trouble::draw(chance).of_two_senders()
+            } else {
+                Trouble::draw(chance)
+            },
         }
     }
 }
 
 impl Trouble {
+    /// Runs end while their workers send, and the next ones follow at once.
+    fn of_two_senders(self) -> Self {
+        Self { freeze: 600, terminate: 600, partition: 400, destination: 0, ..self }
+    }
+
     fn draw(chance: &mut Chance) -> Self {
         let mut some = |share: u32, low: u64, high: u64| {
             let rate = chance.between(low, high);
