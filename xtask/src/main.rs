@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask test`, `cargo xtask bench`, `cargo xtask soak`.
+//! Development tasks: `cargo xtask test`, `cargo xtask bench`, `cargo xtask soak`, `cargo xtask year`.
 //!
 //! Every task is a subcommand with a module of its own.
 
@@ -7,6 +7,7 @@ mod cargo;
 mod prerequisite;
 mod soak;
 mod test;
+mod year;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,8 @@ enum Task {
     /// Plays the engine through seeded histories in memory; `--help` lists the options
     #[command(disable_help_flag = true)]
     Soak(soak::Options),
+    /// Simulates months of the lag watch and counts its mistakes; `-- --help` lists the options
+    Year(year::Options),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Task::Ci => test::run(&test::Options::default(), true).map(done),
         Task::Bench(options) => bench::run(&options),
         Task::Soak(options) => soak::run(&options),
+        Task::Year(options) => year::run(&options),
     };
     match outcome {
         Ok(code) => code,

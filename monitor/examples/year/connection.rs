@@ -1,0 +1,138 @@
+//! A connection of the simulation, as it truly is.
+
+use std::sync::Arc;
+
+use rand::{RngExt, rngs::StdRng};
+use tidemark_model::ids::ConnectionId;
+
+use crate::plan::Plan;
+use crate::script::{ACCOUNT, Damage, Script};
+use crate::span::{DAY, HOUR, MINUTE};
+
+/// A commit: what it covers, by the true clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Committed {
+    pub(crate) number: u64,
+    pub(crate) read_at: i64,
+    pub(crate) at: i64,
+    pub(crate) held: u64,
+    pub(crate) rejected: u64,
+}
+
+/// A run that ended red.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Red {
+    pub(crate) at: i64,
+    pub(crate) since: i64,
+    pub(crate) on_source: bool,
+    /// Its key was refused.
+    pub(crate) refused: bool,
+}
+
+/// What visibility shows of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Published {
+    pub(crate) deadline: i64,
+    pub(crate) flagged: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) id: ConnectionId,
+    pub(crate) source: usize,
+    pub(crate) destination: usize,
+    pub(crate) source_name: Arc<str>,
+    pub(crate) destination_name: Arc<str>,
+    pub(crate) interval: i64,
+    pub(crate) phase: i64,
+    pub(crate) max_lag: i64,
+    /// What its runs take.
+    pub(crate) work: i64,
+
+    pub(crate) exists: bool,
+    pub(crate) created_at: i64,
+    pub(crate) paused_since: Option<i64>,
+    pub(crate) resumed_at: Option<i64>,
+    /// An edit that no commit in time has answered yet, and whether the list was read since.
+    pub(crate) edited_at: Option<i64>,
+    pub(crate) reread: bool,
+    pub(crate) damage: Option<Damage>,
+    pub(crate) started_at: Option<i64>,
+    pub(crate) run: Option<(i64, Plan)>,
+    /// Told apart by this, an event of a run that is no more means nothing.
+    pub(crate) generation: u32,
+    pub(crate) buffered: bool,
+    pub(crate) missed: bool,
+    pub(crate) commit: Option<Committed>,
+    pub(crate) red: Option<Red>,
+    /// What visibility shows, and whether the newest was lost on the way to it.
+    pub(crate) published: Published,
+    pub(crate) unpublished: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(number: usize, script: &Script, rng: &mut StdRng) -> Self {
+        let interval = match rng.random_range(0..20) {
+            0 => 15 * MINUTE,
+            1..=15 => HOUR,
+            16..=18 => 6 * HOUR,
+            _ => DAY,
+        };
+        let max_lag = match rng.random_range(0..10) {
+            0 => interval * 3 / 2,
+            1..=8 => interval * 3,
+            _ => interval * 5,
+        };
+        let work = match rng.random_range(0..50) {
+            0 => rng.random_range(MINUTE..interval / 3),
+            1..=5 => rng.random_range(10..5 * MINUTE),
+            _ => rng.random_range(2..MINUTE),
+        };
+        let source = rng.random_range(0..script.sources.len());
+        let destination = rng.random_range(0..script.destinations.len());
+        Self {
+            id: format!("a{}/l{number}", number / ACCOUNT).parse().expect("is an id"),
+            source,
+            destination,
+            source_name: format!("mailchimp us{source}").into(),
+            destination_name: format!("record-api d{destination}").into(),
+            interval,
+            phase: rng.random_range(0..interval),
+            max_lag,
+            work,
+            exists: false,
+            created_at: 0,
+            paused_since: None,
+            resumed_at: None,
+            edited_at: None,
+            reread: false,
+            damage: None,
+            started_at: None,
+            run: None,
+            generation: 0,
+            buffered: false,
+            missed: false,
+            commit: None,
+            red: None,
+            published: Published::default(),
+            unpublished: false,
+        }
+    }
+
+    /// The first tick after an instant.
+    pub(crate) fn tick_after(&self, at: i64) -> i64 {
+        at + self.interval - (at - self.phase).rem_euclid(self.interval)
+    }
+
+    /// Whether its newest run took longer than the lag that is allowed.
+    pub(crate) fn behind_by_run(&self) -> bool {
+        self.commit.is_some_and(|commit| commit.at - commit.read_at > self.max_lag)
+    }
+
+    /// Whether its schedule starts runs.
+    pub(crate) fn fires(&self) -> bool {
+        self.exists
+            && self.paused_since.is_none()
+            && !matches!(self.damage, Some(Damage::Deleted | Damage::Silent))
+    }
+}

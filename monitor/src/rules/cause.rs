@@ -1,0 +1,223 @@
+//! Why a connection is late, held, or not as it should be.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tidemark_model::failure::{FailureClass, FailureKind, Side};
+use tidemark_model::ids::ConnectionId;
+
+use super::facts::{Ended, Facts, RunState, ScheduleState};
+use super::outage::later;
+use super::settings::Settings;
+
+/// A cause, as it is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "cause")]
+pub enum Cause {
+    /// There is no schedule, though the connection is defined.
+    ScheduleMissing,
+    /// The schedule does not tick and act as the definition says.
+    ScheduleEdited,
+    /// Its tick passed, and no run was started.
+    NotFiring { since: Option<Timestamp> },
+    /// A run is open, and no worker has taken its next step.
+    WaitingForWorker { since: Timestamp },
+    /// The other side asked for a pause.
+    RateLimited { until: Timestamp, side: Side, system: Arc<str> },
+    /// Runs, or the attempts of the open one, fail.
+    Failing {
+        since: Timestamp,
+        class: FailureClass,
+        side: Side,
+        system: Arc<str>,
+        kind: FailureKind,
+        /// May quote the other side: whoever shows it has to escape it.
+        message: Arc<str>,
+    },
+    /// A run is open and progresses; it takes longer than `max_lag`.
+    Working { since: Timestamp, progress: Arc<str>, system: Arc<str> },
+    /// A run is open and neither progresses nor fails.
+    Stalled { since: Timestamp },
+    /// No run has told anything: between two runs, or before the first.
+    NoRun,
+    /// Removals wait for an operator.
+    Held { count: u64 },
+    /// The destination refuses records.
+    Rejecting { count: u64 },
+    /// Paused long ago, and perhaps forgotten.
+    Paused { since: Timestamp },
+}
+
+impl Cause {
+    /// Why a connection is late.
+    #[must_use]
+    pub fn of_lag(facts: &Facts, now: Timestamp, settings: &Settings) -> Self {
+        if facts.schedule == ScheduleState::Missing {
+            return Self::ScheduleMissing;
+        }
+        if let Some(run) = &facts.run {
+            return match &run.state {
+                RunState::Queued => Self::WaitingForWorker { since: run.started_at },
+                RunState::RateLimited { side, until } => {
+                    Self::RateLimited { until: *until, side: *side, system: system(facts, *side) }
+                }
+                RunState::Retrying { failure, .. } => failing(facts, failure),
+                RunState::Working { moved_at, progress } => {
+                    if later(*moved_at, settings.stalled_after) < now {
+                        Self::Stalled { since: *moved_at }
+                    } else {
+                        Self::Working {
+                            since: run.started_at,
+                            progress: progress.clone(),
+                            system: system(facts, Side::Source),
+                        }
+                    }
+                }
+            };
+        }
+        if let Some(since) = not_firing(facts, now, settings) {
+            return Self::NotFiring { since };
+        }
+        facts.ended.as_ref().map_or(Self::NoRun, |ended| failing(facts, ended))
+    }
+
+    /// Connections whose causes have the same key have one cause. `None` for one that is a
+    /// connection's own business.
+    pub(super) fn group(&self, connection: &ConnectionId) -> Option<String> {
+        Some(match self {
+            Self::ScheduleMissing => "schedule-missing".to_owned(),
+            Self::ScheduleEdited => "schedule-edited".to_owned(),
+            Self::NotFiring { .. } => "not-firing".to_owned(),
+            Self::WaitingForWorker { .. } => "waiting-for-worker".to_owned(),
+            Self::RateLimited { system, .. } => format!("rate-limited/{system}"),
+            Self::Failing { class: FailureClass::User, .. } => {
+                format!("failing/user/{}", connection.account())
+            }
+            Self::Failing { class, system, .. } => format!("failing/{class}/{system}"),
+            Self::Working { system, .. } => format!("working/{system}"),
+            Self::NoRun => "no-run".to_owned(),
+            Self::Paused { .. } => format!("paused/{}", connection.account()),
+            Self::Stalled { .. } | Self::Held { .. } | Self::Rejecting { .. } => return None,
+        })
+    }
+
+    /// The cause in a word or two, without what is particular to a connection.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ScheduleMissing => "schedule missing",
+            Self::ScheduleEdited => "schedule edited",
+            Self::NotFiring { .. } => "not firing",
+            Self::WaitingForWorker { .. } => "waiting for a worker",
+            Self::RateLimited { .. } => "rate limited",
+            Self::Failing { class, .. } => match class {
+                FailureClass::User => "failing, user",
+                FailureClass::Source => "failing, source",
+                FailureClass::Destination => "failing, destination",
+                FailureClass::Platform => "failing, platform",
+            },
+            Self::Working { .. } => "still running",
+            Self::Stalled { .. } => "stalled",
+            Self::NoRun => "no run",
+            Self::Held { .. } => "held",
+            Self::Rejecting { .. } => "rejecting",
+            Self::Paused { .. } => "paused",
+        }
+    }
+
+    /// What to look at or do next for this connection.
+    #[must_use]
+    pub fn hint(&self, connection: &ConnectionId) -> String {
+        match self {
+            Self::ScheduleMissing | Self::ScheduleEdited => {
+                format!("tidemark get {connection} -o toml | tidemark apply -")
+            }
+            Self::NotFiring { .. } | Self::NoRun => format!("tidemark start {connection}"),
+            Self::WaitingForWorker { .. } => "start more workers: tidemark worker".to_owned(),
+            Self::RateLimited { .. } | Self::Working { .. } | Self::Stalled { .. } => {
+                format!("tidemark watch {connection}")
+            }
+            Self::Failing { .. } => format!("tidemark inspect {connection}"),
+            Self::Held { .. } => format!("tidemark exceptions {connection} list --kind held"),
+            Self::Rejecting { .. } => format!("tidemark exceptions {connection} list"),
+            Self::Paused { .. } => format!("tidemark resume {connection}"),
+        }
+    }
+}
+
+/// When a schedule last started a run, if its next tick passed since and nothing was started.
+pub(super) fn not_firing(
+    facts: &Facts,
+    now: Timestamp,
+    settings: &Settings,
+) -> Option<Option<Timestamp>> {
+    let ScheduleState::Present { paused_since: None, resumed_at, started_at, .. } = &facts.schedule
+    else {
+        return None;
+    };
+    if facts.run.is_some() {
+        return None;
+    }
+    let begun = [*resumed_at, *started_at, facts.terms.reread_at]
+        .into_iter()
+        .flatten()
+        .fold(facts.terms.created_at, Timestamp::max);
+    let overdue_at = later(begun, facts.terms.interval + settings.tick_slack);
+    (overdue_at < now).then_some(*started_at)
+}
+
+fn failing(facts: &Facts, ended: &Ended) -> Cause {
+    Cause::Failing {
+        since: ended.failing_since,
+        class: ended.class,
+        side: ended.side,
+        system: system(facts, ended.side),
+        kind: ended.kind,
+        message: ended.message.clone(),
+    }
+}
+
+fn system(facts: &Facts, side: Side) -> Arc<str> {
+    match side {
+        Side::Source => Arc::clone(&facts.terms.source),
+        Side::Destination => Arc::clone(&facts.terms.destination),
+        Side::Platform => "tidemark".into(),
+    }
+}
+
+/// One line without the connection's name.
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ScheduleMissing => f.write_str("its schedule is missing"),
+            Self::ScheduleEdited => f.write_str("its schedule is not as the definition says"),
+            Self::NotFiring { since: Some(since) } => {
+                write!(f, "its schedule has started no run since {since:.0}")
+            }
+            Self::NotFiring { since: None } => f.write_str("its schedule has never started a run"),
+            Self::WaitingForWorker { since } => {
+                write!(f, "its run has waited for a worker since {since:.0}")
+            }
+            Self::RateLimited { until, system, .. } => {
+                write!(f, "{system} asked for a pause until {until:.0}")
+            }
+            Self::Failing { since, class, kind, message, .. } => {
+                write!(
+                    f,
+                    "failing since {since:.0} ({}; {class} must act): {message}",
+                    kind.as_str()
+                )
+            }
+            Self::Working { since, progress, .. } => {
+                write!(f, "still running since {since:.0}, and progressing: {progress}")
+            }
+            Self::Stalled { since } => write!(f, "its run has made no progress since {since:.0}"),
+            Self::NoRun => f.write_str("no run has ended since"),
+            Self::Held { count } => write!(f, "removals wait for a decision: {count}"),
+            Self::Rejecting { count } => write!(f, "records are refused: {count}"),
+            Self::Paused { since } => write!(f, "paused since {since:.0}"),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Until when a connection has time.
+
+use jiff::Timestamp;
+
+use super::facts::{Facts, RunState};
+use super::outage::{Outage, deferred, later};
+use super::settings::Settings;
+
+/// The deadlines of a connection that is not paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// What lag counts from: the latest of watermark, creation and resume.
+    pub base: Timestamp,
+    /// `base + max_lag`, with no allowance at all.
+    pub strict: Timestamp,
+    /// With the time that a first sync, a resume or a forced full read has while it progresses.
+    pub at: Timestamp,
+    /// When somebody is told: `at`, the skew of clocks, and what outages took. `None` while an
+    /// outage lasts.
+    pub alarm_at: Option<Timestamp>,
+}
+
+impl Due {
+    /// What the facts say.
+    #[must_use]
+    pub fn of(facts: &Facts, outages: &[Outage], settings: &Settings) -> Self {
+        let watermark = facts.commit.map(|commit| commit.complete_as_of);
+        let begun = facts
+            .resumed_at()
+            .map_or(facts.terms.created_at, |resumed| resumed.max(facts.terms.created_at));
+        let base = watermark.map_or(begun, |watermark| watermark.max(begun));
+        let strict = later(base, facts.terms.max_lag);
+        // A connection that has not been in step since it was created or resumed, or whose list
+        // has to be read again. A first sync that took longer than the lag that is allowed is
+        // made up for by the run after it.
+        let caught_up =
+            base != begun && facts.commit.is_none_or(|commit| commit.in_time(facts.terms.max_lag));
+        let grace = (!caught_up).then_some(begun).max(facts.terms.reread_at);
+        let at = match grace {
+            Some(from) => strict.max(progressing_until(facts, from, settings)),
+            None => strict,
+        };
+        let alarm_at = deferred(later(at, settings.skew), base, outages, settings);
+        Self { base, strict, at, alarm_at }
+    }
+
+    /// Whether somebody has to be told.
+    #[must_use]
+    pub fn late(&self, now: Timestamp) -> bool {
+        self.alarm_at.is_some_and(|alarm_at| alarm_at <= now)
+    }
+
+    /// Whether a connection that was late is no longer so, by any of the clocks.
+    pub(super) fn recovered(&self, now: Timestamp, settings: &Settings) -> bool {
+        later(now, settings.skew) <= self.strict
+    }
+}
+
+/// Until when a run that began after `from` counts as making progress; the past if none does.
+fn progressing_until(facts: &Facts, from: Timestamp, settings: &Settings) -> Timestamp {
+    let until = match (&facts.run, &facts.ended) {
+        (Some(run), _) => match &run.state {
+            // It waits in line, and the line moves: an outage of the workers is dealt with apart.
+            RunState::Queued => Timestamp::MAX,
+            RunState::RateLimited { until, .. } => later(*until, settings.stalled_after),
+            RunState::Working { moved_at, .. } | RunState::Retrying { moved_at, .. } => {
+                later(*moved_at, settings.stalled_after)
+            }
+        },
+        (None, Some(ended)) if ended.at > from => ended.at,
+        (None, _) => Timestamp::MIN,
+    };
+    until.min(later(from, settings.first_sync_within))
+}

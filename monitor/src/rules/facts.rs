@@ -1,0 +1,132 @@
+//! What is known of one connection at one look.
+//!
+//! Instants are by whichever clock wrote them: a watermark by the source's, starts and pauses by
+//! Temporal's, commits by the workers'.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use tidemark_model::failure::{FailureClass, FailureKind, Side};
+
+/// A connection that is defined.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    pub terms: Terms,
+    pub schedule: ScheduleState,
+    /// The newest commit.
+    pub commit: Option<Commit>,
+    /// The newest run that ended without a commit, if it is newer than the commit.
+    pub ended: Option<Ended>,
+    /// The run that is open.
+    pub run: Option<OpenRun>,
+}
+
+/// What the definition promises, and where its ends are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    pub max_lag: SignedDuration,
+    /// The longest time between two ticks, jitter included.
+    pub interval: SignedDuration,
+    /// When the connection was first applied.
+    pub created_at: Timestamp,
+    /// When an edit was applied after which the list has to be read in full, if no commit of it
+    /// stands yet that was in time.
+    pub reread_at: Option<Timestamp>,
+    /// The systems at the ends, such as `mailchimp us1`: what fails for many at once.
+    pub source: Arc<str>,
+    pub destination: Arc<str>,
+}
+
+/// The schedule, as describing it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScheduleState {
+    Missing,
+    Present {
+        /// Since when it is paused.
+        paused_since: Option<Timestamp>,
+        /// When its last pause was undone.
+        resumed_at: Option<Timestamp>,
+        /// When it last started a run.
+        started_at: Option<Timestamp>,
+        /// Whether it ticks and acts as the definition says.
+        as_defined: bool,
+    },
+}
+
+/// The newest commit, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commit {
+    pub number: u64,
+    /// The watermark.
+    pub complete_as_of: Timestamp,
+    /// When it was made.
+    pub committed_at: Timestamp,
+    /// Removals that wait for an operator.
+    pub held_count: u64,
+    /// Records that the destination refuses.
+    pub rejected_count: u64,
+}
+
+impl Commit {
+    /// Whether its run took no longer than `max_lag`. The next run makes up for one that did.
+    #[must_use]
+    pub fn in_time(&self, max_lag: SignedDuration) -> bool {
+        self.committed_at.duration_since(self.complete_as_of) <= max_lag
+    }
+}
+
+/// A run that ended without a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub at: Timestamp,
+    /// Since when every run failed; `at` if only this one is known.
+    pub failing_since: Timestamp,
+    pub side: Side,
+    pub class: FailureClass,
+    pub kind: FailureKind,
+    /// May quote the other side.
+    pub message: Arc<str>,
+}
+
+/// A run that is open.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenRun {
+    pub started_at: Timestamp,
+    pub state: RunState,
+}
+
+/// What an open run is at.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunState {
+    /// No worker has taken its next step yet.
+    Queued,
+    /// The other side asked for a pause.
+    RateLimited { side: Side, until: Timestamp },
+    /// A step is at work, or between two attempts that made progress.
+    Working {
+        /// When the last durable page or batch was written, or the step was taken.
+        moved_at: Timestamp,
+        /// How far it is, in words.
+        progress: Arc<str>,
+    },
+    /// The last attempts failed.
+    Retrying { moved_at: Timestamp, failure: Ended },
+}
+
+impl Facts {
+    /// Whether, and since when, it is paused.
+    #[must_use]
+    pub fn paused_since(&self) -> Option<Timestamp> {
+        match &self.schedule {
+            ScheduleState::Present { paused_since, .. } => *paused_since,
+            ScheduleState::Missing => None,
+        }
+    }
+
+    pub(super) fn resumed_at(&self) -> Option<Timestamp> {
+        match &self.schedule {
+            ScheduleState::Present { resumed_at, .. } => *resumed_at,
+            ScheduleState::Missing => None,
+        }
+    }
+}
