@@ -23,13 +23,11 @@ use temporalio_common::protos::temporal::api::{
 use temporalio_sdk::activities::ActivityContext;
 use tidemark_engine::port::Stop;
 use tidemark_model::progress::Progress;
+use tidemark_schedules::payload::json;
 use tidemark_workflows::sync::HeartbeatDetails;
 use tokio::time::Instant;
 
-use crate::{
-    payload::json,
-    permission::{Moment, Permission},
-};
+use crate::permission::{Moment, Permission};
 
 /// When an attempt gives signs of life, and when it must stop for want of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

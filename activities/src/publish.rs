@@ -6,64 +6,21 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tidemark_engine::{
     definitions,
     log::Log,
     store::{Store, StoreError},
 };
-use tidemark_model::{
-    definition::Definition, entry::RunNumber, ids::ConnectionId, receipt::Receipt,
+use tidemark_model::{ids::ConnectionId, receipt::Receipt};
+use tidemark_schedules::{
+    Newest, Projection, ProjectionSettings, Published, ScheduleAttributes, ScheduleClient,
+    ScheduleError, Standing, standing,
 };
 use tidemark_workflows::health::Health;
 
-use crate::schedule::{
-    Projection, ProjectionSettings, Published, ScheduleAttributes, ScheduleClient, ScheduleError,
-    Standing,
-};
-
 /// The least by which the deadline moves before it is published again, whatever `max_lag` is.
 const LEAST_MOVE: Duration = Duration::from_mins(5);
-
-/// The newest commit of a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Newest {
-    pub number: RunNumber,
-    /// Its watermark.
-    pub complete_as_of: Timestamp,
-}
-
-impl Newest {
-    /// Of a log; `None` before the first commit.
-    #[must_use]
-    pub fn of(log: &Log) -> Option<Self> {
-        log.newest_commit().map(|commit| Self {
-            number: commit.number,
-            complete_as_of: commit.manifest.complete_as_of,
-        })
-    }
-}
-
-/// How a connection stands. Lag counts from the latest of the newest watermark, the schedule's
-/// creation and the last time that it was resumed.
-#[must_use]
-pub fn standing(
-    definition: &Definition,
-    health: Health,
-    newest: Option<Newest>,
-    created_at: Timestamp,
-    resumed_at: Option<Timestamp>,
-) -> Standing {
-    let watermark = newest.map(|newest| newest.complete_as_of);
-    let since = [watermark, resumed_at].into_iter().flatten().fold(created_at, Timestamp::max);
-    let max_lag = SignedDuration::try_from(definition.max_lag()).unwrap_or(SignedDuration::MAX);
-    Standing {
-        health,
-        synced_through: watermark,
-        committed: newest.map(|newest| newest.number),
-        lag_deadline: since.saturating_add(max_lag).unwrap_or(Timestamp::MAX),
-    }
-}
 
 /// Whether it says more than what is published already.
 fn is_news(standing: &Standing, published: &ScheduleAttributes, max_lag: Duration) -> bool {

@@ -10,9 +10,10 @@ use temporalio_common::protos::temporal::api::{
     operatorservice::v1::{AddSearchAttributesRequest, ListSearchAttributesRequest},
     workflowservice::v1::GetClusterInfoRequest,
 };
+use tidemark_schedules::ProjectionSettings;
 use tidemark_workflows::names::{AttributeKind, SEARCH_ATTRIBUTES, SearchAttribute};
 
-use crate::{schedule::ProjectionSettings, sweep};
+use crate::sweep;
 
 /// Why the search attributes are not all there.
 #[derive(Debug, thiserror::Error)]

@@ -5,13 +5,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use temporalio_client::{Client, WorkflowTerminateOptions};
 use temporalio_common::UntypedWorkflow;
-use tidemark_activities::schedule::{
-    Created, Listed, Pause, Projection, ProjectionSettings, Published, RunRef, ScheduleClient,
-    ScheduleError, ScheduleFilter, Standing, Undo,
-};
 use tidemark_model::{
     definition::{Definition, SourceText, parse},
     ids::{AccountId, ConnectionId},
+};
+use tidemark_schedules::{
+    Created, Listed, Pause, Projection, ProjectionSettings, Published, RunRef, ScheduleClient,
+    ScheduleError, ScheduleFilter, Standing, Undo,
 };
 use tidemark_workflows::health::Health;
 

@@ -16,10 +16,7 @@ use temporalio_common::{
     },
 };
 use temporalio_sdk::{Runtime, Worker, WorkerOptions};
-use tidemark_activities::{
-    schedule::{ProjectionSettings, ScheduleClient, ScheduleFilter},
-    sweep::{EnsuredSchedule, SweepActivities, ensure_schedule},
-};
+use tidemark_activities::sweep::{EnsuredSchedule, SweepActivities, ensure_schedule};
 use tidemark_engine::{
     definitions::{self, StoredDefinition},
     store::Store,
@@ -29,6 +26,7 @@ use tidemark_model::{
     failure::{Failure, FailureKind, Side},
     ids::ConnectionId,
 };
+use tidemark_schedules::{ProjectionSettings, ScheduleClient, ScheduleFilter};
 use tidemark_workflows::{
     names::SWEEP_ID,
     sweep::{SweepRequest, SweepStore, SweepSummary},

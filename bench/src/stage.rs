@@ -16,11 +16,7 @@ use temporalio_common::protos::temporal::api::{
     schedule::v1::{SchedulePatch, TriggerImmediatelyRequest},
     workflowservice::v1::PatchScheduleRequest,
 };
-use tidemark_activities::{
-    connect,
-    schedule::{Projection, ProjectionSettings, ScheduleClient},
-    setup, standing,
-};
+use tidemark_activities::setup;
 use tidemark_devserver::TemporalServer;
 use tidemark_engine::{
     definitions::{self, StoreIdentity, StoredDefinition},
@@ -31,6 +27,7 @@ use tidemark_model::{
     ids::ConnectionId,
     receipt::{Outcome, Receipt},
 };
+use tidemark_schedules::{Projection, ProjectionSettings, ScheduleClient, connect, standing};
 use tidemark_simulator::{Seed, Simulator, World};
 use tidemark_workflows::{health::Health, names};
 

@@ -3,9 +3,9 @@
 use std::{ffi::OsString, fs::File, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use tidemark_activities::connect;
 use tidemark_connectors::{HttpConnectors, ProcessSecrets};
 use tidemark_devserver::GuardedProcess;
+use tidemark_schedules::connect;
 use tidemark_worker::{WorkerConfig, WorkerFlags};
 
 use crate::process;

@@ -10,8 +10,6 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use temporalio_client::tonic::Status;
-use tidemark_activities::connect::ConnectError;
-use tidemark_activities::schedule::ScheduleError;
 use tidemark_activities::setup::SetupError;
 use tidemark_engine::definitions::ClaimError;
 use tidemark_engine::store::StoreError;
@@ -20,6 +18,8 @@ use tidemark_model::entry::RunNumber;
 use tidemark_model::failure::Failure;
 use tidemark_model::ids::{AccountId, ConnectionId};
 use tidemark_process::ConfigError;
+use tidemark_schedules::ScheduleError;
+use tidemark_schedules::connect::ConnectError;
 
 use crate::exit::Exit;
 use crate::run::who_must_act;

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::{StreamExt as _, stream};
 use serde::Serialize;
-use tidemark_activities::schedule::RunRef;
 use tidemark_model::ids::ConnectionId;
+use tidemark_schedules::RunRef;
 
 use crate::error::Error;
 use crate::exit::Exit;

@@ -4,16 +4,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use temporalio_client::errors::WorkflowGetResultError;
-use temporalio_client::grpc::WorkflowService as _;
-use temporalio_client::tonic::IntoRequest as _;
 use temporalio_client::{WorkflowGetResultOptions, WorkflowStartOptions, WorkflowTerminateOptions};
-use temporalio_common::protos::temporal::api::enums::v1::TaskQueueType;
-use temporalio_common::protos::temporal::api::taskqueue::v1::{PollerInfo, TaskQueue};
-use temporalio_common::protos::temporal::api::workflowservice::v1::DescribeTaskQueueRequest;
-use tidemark_activities::schedule::RunRef;
 use tidemark_model::check::{CheckReport, CheckRequest};
 use tidemark_model::definition::Definition;
 use tidemark_model::failure::{Failure, FailureKind, Side};
+use tidemark_schedules::RunRef;
 use tidemark_workflows::check::{CHECK_TIMEOUT, CheckConnection};
 use tidemark_workflows::names;
 use tokio::time::{Instant, sleep};
@@ -53,36 +48,14 @@ pub(crate) async fn insist_on_one(session: &Session) -> Result<(), Error> {
     Ok(())
 }
 
-async fn is_polled(session: &Session) -> Result<bool, Error> {
-    let temporal = session.temporal().await?;
-    for kind in [TaskQueueType::Workflow, TaskQueueType::Activity] {
-        let request = DescribeTaskQueueRequest {
-            namespace: temporal.namespace.clone(),
-            task_queue: Some(TaskQueue {
-                name: session.task_queue().to_owned(),
-                ..TaskQueue::default()
-            }),
-            task_queue_type: kind.into(),
-            ..DescribeTaskQueueRequest::default()
-        };
-        let described = temporal
-            .client
-            .clone()
-            .describe_task_queue(request.into_request())
-            .await
-            .map_err(|status| temporal.failed_to("look for workers", status))?;
-        if !described.into_inner().pollers.iter().any(polls) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// Whether a worker that the server remembers is likely to be there still.
-fn polls(poller: &PollerInfo) -> bool {
-    let last =
-        poller.last_access_time.as_ref().and_then(|at| Timestamp::new(at.seconds, at.nanos).ok());
-    last.is_some_and(|last| Timestamp::now().duration_since(last) < POLLED_WITHIN)
+/// Whether a worker polls the task queue.
+///
+/// # Errors
+/// Temporal does not answer.
+pub(crate) async fn is_polled(session: &Session) -> Result<bool, Error> {
+    let schedules = &session.temporal().await?.schedules;
+    let last = schedules.polled_at(session.task_queue()).await?;
+    Ok(last.is_some_and(|last| Timestamp::now().duration_since(last) < POLLED_WITHIN))
 }
 
 fn no_worker(session: &Session) -> Error {
@@ -143,7 +116,7 @@ async fn nobody_takes(temporal: &Temporal, run: &RunRef) {
     loop {
         sleep(LOOK_INTERVAL).await;
         waited += LOOK_INTERVAL;
-        match temporal.look_at(run).await {
+        match temporal.schedules.look_at(run).await {
             // A worker has decided: from now on the workflow's own limits hold.
             Ok(open) if open.closed || open.step.is_some() => std::future::pending().await,
             Ok(_) if waited >= PATIENCE => return,

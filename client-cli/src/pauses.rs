@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tidemark_activities::schedule::Pause;
+use tidemark_schedules::Pause;
 
 /// One reason for which a connection is paused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -4,10 +4,10 @@ use std::fmt;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use tidemark_activities::schedule::ScheduleFilter;
 use tidemark_engine::definitions;
 use tidemark_engine::freshness::Subject;
 use tidemark_model::ids::{AccountId, ConnectionId};
+use tidemark_schedules::ScheduleFilter;
 use tidemark_workflows::health::Health;
 
 use crate::error::Error;

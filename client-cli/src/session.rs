@@ -7,15 +7,13 @@ use temporalio_client::tonic::{Code, Status};
 use temporalio_client::{
     Client, ClientOptions, ConnectionOptions, NamespacedClient as _, RetryOptions,
 };
-use tidemark_activities::connect::{ConnectError, connect_to};
-use tidemark_activities::schedule::{
-    Description, RunRef, ScheduleClient, ScheduleError, ScheduleFilter,
-};
 use tidemark_activities::setup::cluster_id;
 use tidemark_engine::definitions::{self, StoreIdentity};
 use tidemark_engine::freshness::{Look, Subject};
 use tidemark_engine::store::Store;
 use tidemark_model::ids::ConnectionId;
+use tidemark_schedules::connect::{ConnectError, connect_to};
+use tidemark_schedules::{Description, RunRef, ScheduleClient, ScheduleError, ScheduleFilter};
 use tidemark_workflows::names;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;

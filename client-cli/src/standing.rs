@@ -2,10 +2,10 @@
 //! commit log, never copied from the schedule.
 
 use jiff::Timestamp;
-use tidemark_activities::schedule::{Description, ScheduleError, Standing};
-use tidemark_activities::{Newest, standing};
 use tidemark_engine::log::Log;
 use tidemark_model::definition::Definition;
+use tidemark_schedules::{Description, ScheduleError, Standing};
+use tidemark_schedules::{Newest, standing};
 use tidemark_workflows::health::Health;
 
 use crate::error::Error;

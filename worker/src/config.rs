@@ -3,9 +3,10 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use bytesize::ByteSize;
-use tidemark_activities::{HeartbeatTimes, schedule::ProjectionSettings};
+use tidemark_activities::HeartbeatTimes;
 use tidemark_engine::run::FenceTimes;
 use tidemark_process::{ConfigError, Flags, Layers, LogFormat, Role, Setting};
+use tidemark_schedules::ProjectionSettings;
 
 use crate::setting::{self, SETTINGS};
 

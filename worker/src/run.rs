@@ -12,8 +12,8 @@ use temporalio_sdk::{
     },
 };
 use tidemark_activities::{
-    COMPARISONS_AT_ONCE, CheckActivities, Drain, Publisher, SyncActivities, measure,
-    schedule::ScheduleClient, setup, sweep::SweepActivities,
+    COMPARISONS_AT_ONCE, CheckActivities, Drain, Publisher, SyncActivities, measure, setup,
+    sweep::SweepActivities,
 };
 use tidemark_engine::{
     definitions,
@@ -23,6 +23,7 @@ use tidemark_engine::{
     store::Store,
 };
 use tidemark_process::ops;
+use tidemark_schedules::ScheduleClient;
 use tidemark_workflows::{check::CheckConnection, sweep::SweepStore, sync::SyncConnection};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};

@@ -15,18 +15,18 @@ use temporalio_common::protos::temporal::api::{
     workflow::v1::NewWorkflowExecutionInfo,
     workflowservice::v1::{CreateScheduleRequest, DescribeScheduleRequest, UpdateScheduleRequest},
 };
+use tidemark_schedules::{
+    ProjectionSettings,
+    patience::patiently,
+    payload::{json, memo},
+};
 use tidemark_workflows::{
     names::{SWEEP_ID, SWEEP_WORKFLOW},
     sweep::SweepRequest,
 };
 use uuid::Uuid;
 
-use crate::{
-    patience::patiently,
-    payload::{json, memo},
-    schedule::ProjectionSettings,
-    setup::{SetupError, error},
-};
+use crate::setup::{SetupError, error};
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);

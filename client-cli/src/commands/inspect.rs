@@ -2,18 +2,18 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tidemark_activities::schedule::Description;
 use tidemark_engine::definitions::{self, StoredDefinition};
 use tidemark_engine::log::Log;
 use tidemark_model::entry::Committed;
 use tidemark_model::ids::ConnectionId;
+use tidemark_schedules::{Description, OpenRun};
 use tidemark_workflows::health::Health;
 
 use crate::decisions::{self, Told};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::pauses::PauseState;
-use crate::run::{self, Open, Run, hold_details, receipt_details, who_must_act};
+use crate::run::{self, Run, hold_details, open_sentence, receipt_details, who_must_act};
 use crate::selection;
 use crate::session::Session;
 use crate::ui::details::Details;
@@ -52,7 +52,7 @@ struct Known {
     /// Decisions that wait for the next run.
     open_decisions: Vec<Told>,
     schedule: ScheduleState,
-    running: Vec<Open>,
+    running: Vec<OpenRun>,
     runs: Vec<Run>,
     links: KnownLinks,
 }
@@ -90,7 +90,7 @@ impl Args {
         let log = Log::open(&folder).await?;
         let mut running = Vec::new();
         for run in &description.running {
-            running.push(temporal.look_at(run).await?);
+            running.push(temporal.schedules.look_at(run).await?);
         }
         let links = session.links()?;
         let known = Known {
@@ -145,7 +145,7 @@ impl Known {
         });
         let now_doing = match self.running.as_slice() {
             [] => "nothing".to_owned(),
-            open => open.iter().map(|open| open.sentence(now)).collect::<Vec<_>>().join("\n"),
+            open => open.iter().map(|open| open_sentence(open, now)).collect::<Vec<_>>().join("\n"),
         };
         let decided: Vec<String> = self
             .open_decisions

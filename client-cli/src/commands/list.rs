@@ -4,14 +4,14 @@ use clap::ValueEnum;
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use serde::Serialize;
-use tidemark_activities::schedule::{Listed, RunStatus};
 use tidemark_model::ids::ConnectionId;
+use tidemark_schedules::{Listed, OpenRun, RunStatus};
 use tidemark_workflows::health::Health;
 
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::pauses::PauseState;
-use crate::run::{self, Open};
+use crate::run::{self, open_sentence};
 use crate::selection::Selection;
 use crate::session::{Session, Temporal};
 use crate::ui::output::{Entry, OutputArgs};
@@ -62,7 +62,7 @@ struct Standing {
     paused: bool,
     pauses: Vec<PauseState>,
     last_error: Option<String>,
-    running: Option<Open>,
+    running: Option<OpenRun>,
     next_run_at: Option<Timestamp>,
     #[serde(skip)]
     severity: u8,
@@ -116,7 +116,7 @@ async fn standing(
     let pauses = listed.pauses();
     let open = listed.recent.iter().rev().find(|run| run.status == RunStatus::Running);
     let running = match open.map(|started| &started.run) {
-        Some(run) => temporal.look_at(run).await.ok().filter(|open| !open.closed),
+        Some(run) => temporal.schedules.look_at(run).await.ok().filter(|open| !open.closed),
         None => None,
     };
     let last_error = match health {
@@ -190,7 +190,7 @@ impl Entry for Standing {
 
     fn cells(&self) -> Vec<Cell> {
         let doing = match (&self.running, self.pauses.first()) {
-            (Some(open), _) => open.sentence(self.now),
+            (Some(open), _) => open_sentence(open, self.now),
             (None, Some(pause)) => cut(pause.reason(), 60),
             (None, None) => String::new(),
         };

@@ -1,8 +1,8 @@
 //! `pause`: start no more runs.
 
 use jiff::Timestamp;
-use tidemark_activities::schedule::Pause;
 use tidemark_model::ids::ConnectionId;
+use tidemark_schedules::Pause;
 
 use super::cancel;
 use crate::error::Error;

@@ -4,10 +4,10 @@ mod records;
 
 use clap::ValueEnum;
 use jiff::Timestamp;
-use tidemark_activities::schedule::{RunRef, ScheduleError};
 use tidemark_engine::definitions::{self, Stored, StoredDefinition};
 use tidemark_engine::log::Log;
 use tidemark_model::ids::ConnectionId;
+use tidemark_schedules::{RunRef, ScheduleError};
 
 use crate::decisions::Decider;
 use crate::engine::engine;

@@ -1,8 +1,8 @@
 //! `resume`: undo pauses.
 
 use jiff::Timestamp;
-use tidemark_activities::schedule::{Pause, ScheduleFilter, Undo};
 use tidemark_model::ids::ConnectionId;
+use tidemark_schedules::{Pause, ScheduleFilter, Undo};
 
 use crate::error::Error;
 use crate::exit::Exit;

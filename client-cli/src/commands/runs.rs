@@ -4,10 +4,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tidemark_model::ids::ConnectionId;
 use tidemark_model::progress::Stage;
+use tidemark_schedules::OpenRun;
 
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::run::{self, Open, Run, StepTaken, hold_details, receipt_details, who_must_act};
+use crate::run::{
+    self, Run, StepTaken, hold_details, open_sentence, receipt_details, who_must_act,
+};
 use crate::selection;
 use crate::session::Session;
 use crate::ui::details::Details;
@@ -46,7 +49,7 @@ pub(crate) struct Args {
 struct InFull {
     connection: ConnectionId,
     run: Run,
-    open: Option<Open>,
+    open: Option<OpenRun>,
     /// Of the past, as far as Temporal still knows them.
     steps: Vec<StepTaken>,
     who_must_act: Option<&'static str>,
@@ -67,7 +70,7 @@ impl Args {
         };
         let run = run::find(session, &self.id, &name).await?;
         let open = if run.ended_at.is_none() {
-            session.temporal().await?.look_at(&run.reference()).await.ok()
+            session.temporal().await?.schedules.look_at(&run.reference()).await.ok()
         } else {
             None
         };
@@ -96,7 +99,7 @@ impl Subject for InFull {
             .pair("outcome", outcome)
             .pair_if("started", started_at.map(|at| instant_and_age(now, at)))
             .pair_if("ended", ended_at.map(|at| instant_and_age(now, at)))
-            .pair_if("now", self.open.as_ref().map(|open| open.sentence(now)))
+            .pair_if("now", self.open.as_ref().map(|open| open_sentence(open, now)))
             .pair("workflow", workflow_id)
             .pair("run id", run_id)
             .pair_if("link", self.link.as_deref());

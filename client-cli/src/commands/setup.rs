@@ -1,9 +1,9 @@
 //! `setup`: make what Temporal and the store need before the first connection.
 
 use serde::Serialize;
-use tidemark_activities::schedule::ProjectionSettings;
 use tidemark_activities::setup::{commands, ensure_search_attributes};
 use tidemark_activities::sweep::ensure_schedule;
+use tidemark_schedules::ProjectionSettings;
 
 use crate::error::Error;
 use crate::exit::Exit;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use tidemark_activities::schedule::{RunRef, Trigger};
 use tidemark_model::ids::ConnectionId;
 use tidemark_model::schedule::duration;
+use tidemark_schedules::{RunRef, Trigger};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::error::Error;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tidemark_activities::connect::connect;
 use tidemark_connectors::{HttpConnectors, ProcessSecrets};
+use tidemark_schedules::connect::connect;
 use tidemark_worker::{WorkerConfig, WorkerFlags};
 
 use crate::error::Error;

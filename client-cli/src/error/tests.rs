@@ -2,9 +2,9 @@ use std::io::ErrorKind;
 
 use anstream::adapter::strip_str;
 use temporalio_client::tonic::{Code, Status};
-use tidemark_activities::schedule::Operation;
 use tidemark_model::definition::{SourceText, parse};
 use tidemark_model::failure::{FailureKind, Side};
+use tidemark_schedules::Operation;
 
 use super::*;
 use crate::ui::errors::render;

@@ -1,9 +1,9 @@
 //! What the store keeps of a run that did not commit.
 
-use tidemark_activities::schedule::RunRef;
 use tidemark_engine::run::ended_run;
 use tidemark_model::ids::ConnectionId;
 use tidemark_model::step::EndedRun;
+use tidemark_schedules::RunRef;
 
 use crate::error::Error;
 use crate::session::Session;

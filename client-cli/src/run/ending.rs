@@ -10,14 +10,13 @@ use temporalio_common::protos::temporal::api::failure::v1::failure::FailureInfo;
 use temporalio_common::protos::temporal::api::history::v1::HistoryEvent;
 use temporalio_common::protos::temporal::api::history::v1::history_event::Attributes;
 use temporalio_common::protos::temporal::api::workflowservice::v1::GetWorkflowExecutionHistoryRequest;
-use tidemark_activities::schedule::RunRef;
 use tidemark_model::failure::Failure;
 use tidemark_model::ids::ConnectionId;
 use tidemark_model::receipt::{Outcome, Receipt};
 use tidemark_model::step::SyncResult;
+use tidemark_schedules::RunRef;
 use tidemark_workflows::sync::FailedRun;
 
-use super::open::execution;
 use super::receipt_sentence;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -165,7 +164,7 @@ impl Temporal {
         const OPERATION: &str = "wait for a run";
         let mut request = GetWorkflowExecutionHistoryRequest {
             namespace: self.namespace.clone(),
-            execution: Some(execution(run)),
+            execution: Some(run.into()),
             wait_new_event: true,
             history_event_filter_type: HistoryEventFilterType::CloseEvent.into(),
             skip_archival: true,

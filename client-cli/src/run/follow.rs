@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tidemark_activities::schedule::RunRef;
+use tidemark_schedules::{OpenRun, RunRef};
 
-use super::{Ending, Open};
+use super::{Ending, open_sentence};
 use crate::error::Error;
 use crate::session::Temporal;
 use crate::ui::progress::Bar;
@@ -35,7 +35,7 @@ impl Temporal {
                 ended = &mut ending => break ended.map(Followed::Ended),
                 _ = &mut detached => break Ok(Followed::Detached),
                 _ = ticks.tick() => {
-                    if let Ok(open) = self.look_at(run).await {
+                    if let Ok(open) = self.schedules.look_at(run).await {
                         show(&open, bar);
                     }
                 }
@@ -46,12 +46,12 @@ impl Temporal {
     }
 }
 
-fn show(open: &Open, bar: &Bar) {
+fn show(open: &OpenRun, bar: &Bar) {
     // Between two steps, for milliseconds, the last one is still the better answer.
     if open.closed || (open.step.is_none() && open.undecided_since.is_none()) {
         return;
     }
     let progress = open.step.as_ref().and_then(|step| step.progress.as_ref());
     let stage = open.step.as_ref().and_then(|step| step.stage);
-    bar.show(stage, progress, &open.sentence(Timestamp::now()));
+    bar.show(stage, progress, &open_sentence(open, Timestamp::now()));
 }

@@ -1,7 +1,7 @@
 //! Links into Temporal's Web UI.
 
-use tidemark_activities::schedule::RunRef;
 use tidemark_model::ids::ConnectionId;
+use tidemark_schedules::RunRef;
 use tidemark_workflows::names;
 use url::Url;
 

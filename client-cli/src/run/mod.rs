@@ -14,7 +14,7 @@ pub(crate) use self::ended::ended;
 pub(crate) use self::ending::Ending;
 pub(crate) use self::follow::Followed;
 pub(crate) use self::links::Links;
-pub(crate) use self::open::{Open, progress_sentence};
+pub(crate) use self::open::{open_sentence, progress_sentence};
 pub(crate) use self::past::{Run, find, recent};
 pub(crate) use self::sentence::{hold_details, receipt_details, receipt_sentence, who_must_act};
 pub(crate) use self::steps::StepTaken;

@@ -13,13 +13,13 @@ use temporalio_client::tonic::IntoRequest as _;
 use temporalio_common::protos::temporal::api::enums::v1::WorkflowExecutionStatus;
 use temporalio_common::protos::temporal::api::workflow::v1::WorkflowExecutionInfo;
 use temporalio_common::protos::temporal::api::workflowservice::v1::ListWorkflowExecutionsRequest;
-use tidemark_activities::schedule::RunRef;
 use tidemark_engine::log::{Log, LogEntry};
 use tidemark_model::entry::RunNumber;
 use tidemark_model::exception::Hold;
 use tidemark_model::ids::ConnectionId;
 use tidemark_model::receipt::Receipt;
 use tidemark_model::step::EndedRun;
+use tidemark_schedules::RunRef;
 use tidemark_workflows::names;
 
 use super::ended;

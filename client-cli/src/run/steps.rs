@@ -9,9 +9,8 @@ use temporalio_common::protos::temporal::api::failure::v1::Failure as Reported;
 use temporalio_common::protos::temporal::api::history::v1::HistoryEvent;
 use temporalio_common::protos::temporal::api::history::v1::history_event::Attributes;
 use temporalio_common::protos::temporal::api::workflowservice::v1::GetWorkflowExecutionHistoryRequest;
-use tidemark_activities::schedule::RunRef;
+use tidemark_schedules::RunRef;
 
-use super::open::execution;
 use crate::error::Error;
 use crate::session::Temporal;
 use crate::ui::table::Cell;
@@ -48,7 +47,7 @@ impl Temporal {
     pub(crate) async fn steps(&self, run: &RunRef) -> Result<Vec<StepTaken>, Error> {
         let mut request = GetWorkflowExecutionHistoryRequest {
             namespace: self.namespace.clone(),
-            execution: Some(execution(run)),
+            execution: Some(run.into()),
             skip_archival: true,
             ..GetWorkflowExecutionHistoryRequest::default()
         };

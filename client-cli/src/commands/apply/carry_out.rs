@@ -2,9 +2,9 @@
 
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
-use tidemark_activities::schedule::Created;
 use tidemark_engine::definitions::{self, Stored, StoredDefinition};
 use tidemark_model::failure::Failure;
+use tidemark_schedules::Created;
 
 use super::plan::{Applied, Change, Kind, Planner};
 use crate::error::Error;

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
-use tidemark_activities::schedule::{Projection, ProjectionSettings, ScheduleError};
 use tidemark_engine::definitions;
 use tidemark_engine::log::Log;
 use tidemark_engine::store::Folder;
 use tidemark_model::definition::{Consequence, Counts, Definition, Effect, consequences};
 use tidemark_model::failure::Failure;
+use tidemark_schedules::{Projection, ProjectionSettings, ScheduleError};
 
 use crate::error::Error;
 use crate::probe::Probe;

@@ -1,13 +1,13 @@
 //! `remove --records delete`: a last run that removes every record, before the connection goes.
 
 use jiff::Timestamp;
-use tidemark_activities::schedule::Pause;
 use tidemark_engine::definitions;
 use tidemark_engine::log::Log;
 use tidemark_model::definition::DestinationDefinition;
 use tidemark_model::exception::Verdict;
 use tidemark_model::ids::ConnectionId;
 use tidemark_model::receipt::Receipt;
+use tidemark_schedules::Pause;
 
 use crate::commands::start;
 use crate::decisions;

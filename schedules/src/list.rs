@@ -8,7 +8,7 @@ use tidemark_workflows::{
     names::{self, SearchAttribute},
 };
 
-use super::{Listed, Operation, ScheduleClient, ScheduleError};
+use crate::{Listed, Operation, ScheduleClient, ScheduleError};
 
 /// Visibility answers at most so many at once.
 const PAGE_SIZE: i32 = 1_000;

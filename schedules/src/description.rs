@@ -17,11 +17,11 @@ use tidemark_model::{
 };
 use tidemark_workflows::{health::Health, names};
 
-use super::{
+use crate::payload::{attribute, memo_field, timestamp};
+use crate::{
     pause::{self, Pause},
     projection::{MEMO_FIELD, ProjectedFrom, Projection},
 };
-use crate::payload::{attribute, memo_field, timestamp};
 
 /// A workflow run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +33,12 @@ pub struct RunRef {
 impl From<&WorkflowExecution> for RunRef {
     fn from(execution: &WorkflowExecution) -> Self {
         Self { workflow_id: execution.workflow_id.clone(), run_id: execution.run_id.clone() }
+    }
+}
+
+impl From<&RunRef> for WorkflowExecution {
+    fn from(run: &RunRef) -> Self {
+        Self { workflow_id: run.workflow_id.clone(), run_id: run.run_id.clone() }
     }
 }
 
@@ -145,7 +151,7 @@ fn request(action: &NewWorkflowExecutionInfo) -> Option<SyncRequest> {
 }
 
 impl Description {
-    pub(super) fn of(response: DescribeScheduleResponse) -> Self {
+    pub(crate) fn of(response: DescribeScheduleResponse) -> Self {
         let schedule = response.schedule.unwrap_or_default();
         let info = response.info.unwrap_or_default();
         let state = schedule.state.clone().unwrap_or_default();
@@ -197,17 +203,17 @@ impl Description {
     }
 
     /// Ticks and triggers that arrived so far, whatever became of them. Grows with each.
-    pub(super) fn arrived_count(&self) -> u64 {
+    pub(crate) fn arrived_count(&self) -> u64 {
         self.action_count + self.buffered_count + self.skipped_count
     }
 
     /// The state that an update keeps.
-    pub(super) fn state(&self) -> ScheduleState {
+    pub(crate) fn state(&self) -> ScheduleState {
         ScheduleState { paused: self.paused, notes: self.note.clone(), ..ScheduleState::default() }
     }
 
     /// What an update sends along, to be dropped if the schedule was changed since.
-    pub(super) fn token(&self) -> Vec<u8> {
+    pub(crate) fn token(&self) -> Vec<u8> {
         self.token.clone()
     }
 }
@@ -226,7 +232,7 @@ pub struct Listed {
 
 impl Listed {
     /// `None` for a schedule that is no connection's.
-    pub(super) fn of(entry: &ScheduleListEntry) -> Option<Self> {
+    pub(crate) fn of(entry: &ScheduleListEntry) -> Option<Self> {
         let connection: ConnectionId = entry.schedule_id.parse().ok()?;
         let info = entry.info.clone().unwrap_or_default();
         Some(Self {

@@ -13,7 +13,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::ScheduleError;
+use crate::ScheduleError;
 
 /// One reason for which a schedule is paused, or, in the note of a running one, resumed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,21 +90,21 @@ impl fmt::Display for Pause {
 }
 
 /// The pauses in force, out of a paused schedule's note. A paused schedule has at least one.
-pub(super) fn parse(note: &str) -> Vec<Pause> {
+pub(crate) fn parse(note: &str) -> Vec<Pause> {
     let pauses: Vec<Pause> =
         note.lines().map(str::trim).filter(|line| !line.is_empty()).map(Pause::parse).collect();
     if pauses.is_empty() { vec![Pause::default()] } else { pauses }
 }
 
 /// The note that says so. Never empty: an empty note would not count as a pause.
-pub(super) fn note(pauses: &[Pause]) -> String {
+pub(crate) fn note(pauses: &[Pause]) -> String {
     let lines: Vec<String> =
         pauses.iter().map(ToString::to_string).filter(|line| !line.is_empty()).collect();
     if lines.is_empty() { "no reason given".to_owned() } else { lines.join("\n") }
 }
 
 /// The pauses with one more. A pause of the same tag takes the place of the older one.
-pub(super) fn add(mut pauses: Vec<Pause>, pause: Pause) -> Vec<Pause> {
+pub(crate) fn add(mut pauses: Vec<Pause>, pause: Pause) -> Vec<Pause> {
     let same = |other: &Pause| match &pause.tag {
         Some(_) => other.tag == pause.tag,
         None => other.tag.is_none() && other.reason == pause.reason,
@@ -125,7 +125,7 @@ pub enum Undo {
 
 impl Undo {
     /// What is left of the pauses.
-    pub(super) fn apply(&self, pauses: Vec<Pause>) -> Vec<Pause> {
+    pub(crate) fn apply(&self, pauses: Vec<Pause>) -> Vec<Pause> {
         match self {
             Self::All => Vec::new(),
             Self::Tag(tag) => {

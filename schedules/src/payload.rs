@@ -8,7 +8,7 @@ use temporalio_common::protos::temporal::api::common::v1::{Memo, Payload, Search
 use tidemark_workflows::names::{AttributeKind, SearchAttribute};
 
 /// A value as JSON, as the SDK's default converter writes it.
-pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> Payload {
+pub fn json<T: Serialize + ?Sized>(value: &T) -> Payload {
     let data = serde_json::to_vec(value).expect("plain values of this crate are JSON");
     Payload {
         metadata: HashMap::from([("encoding".to_owned(), b"json/plain".to_vec())]),
@@ -18,21 +18,21 @@ pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> Payload {
 }
 
 /// The value of a JSON payload; `None` if it is not one of that type.
-pub(crate) fn from_json<T: DeserializeOwned>(payload: &Payload) -> Option<T> {
+pub fn from_json<T: DeserializeOwned>(payload: &Payload) -> Option<T> {
     serde_json::from_slice(&payload.data).ok()
 }
 
 /// The values of search attributes, collected by name.
 #[derive(Default)]
-pub(crate) struct Attributes(HashMap<String, Payload>);
+pub struct Attributes(HashMap<String, Payload>);
 
 impl Attributes {
-    pub(crate) fn keyword(self, attribute: SearchAttribute, value: &str) -> Self {
+    pub fn keyword(self, attribute: SearchAttribute, value: &str) -> Self {
         debug_assert_eq!(attribute.kind, AttributeKind::Keyword);
         self.set(attribute, json(value))
     }
 
-    pub(crate) fn datetime(self, attribute: SearchAttribute, value: Timestamp) -> Self {
+    pub fn datetime(self, attribute: SearchAttribute, value: Timestamp) -> Self {
         debug_assert_eq!(attribute.kind, AttributeKind::Datetime);
         self.set(attribute, json(&value))
     }
@@ -43,13 +43,13 @@ impl Attributes {
         self
     }
 
-    pub(crate) fn build(self) -> SearchAttributes {
+    pub fn build(self) -> SearchAttributes {
         SearchAttributes { indexed_fields: self.0 }
     }
 }
 
 /// The value of a search attribute, if it is set.
-pub(crate) fn attribute<T: DeserializeOwned>(
+pub fn attribute<T: DeserializeOwned>(
     attributes: Option<&SearchAttributes>,
     attribute: SearchAttribute,
 ) -> Option<T> {
@@ -57,16 +57,16 @@ pub(crate) fn attribute<T: DeserializeOwned>(
 }
 
 /// A memo of one field.
-pub(crate) fn memo<T: Serialize + ?Sized>(field: &str, value: &T) -> Memo {
+pub fn memo<T: Serialize + ?Sized>(field: &str, value: &T) -> Memo {
     Memo { fields: HashMap::from([(field.to_owned(), json(value))]) }
 }
 
 /// The field of a memo, if it is there.
-pub(crate) fn memo_field<T: DeserializeOwned>(memo: Option<&Memo>, field: &str) -> Option<T> {
+pub fn memo_field<T: DeserializeOwned>(memo: Option<&Memo>, field: &str) -> Option<T> {
     memo?.fields.get(field).and_then(from_json)
 }
 
 /// A protobuf timestamp as ours.
-pub(crate) fn timestamp(seconds: i64, nanos: i32) -> Option<Timestamp> {
+pub fn timestamp(seconds: i64, nanos: i32) -> Option<Timestamp> {
     Timestamp::new(seconds, nanos).ok()
 }

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use temporalio_common::protos::temporal::api::{
     common::v1::{Memo, Payloads, SearchAttributes, WorkflowType},
@@ -18,20 +17,17 @@ use temporalio_common::protos::temporal::api::{
 };
 use tidemark_model::{
     definition::Definition,
-    entry::RunNumber,
     ids::ConnectionId,
     schedule::Schedule as Ticks,
     step::{SyncRequest, Timing},
 };
-use tidemark_workflows::{
-    health::Health,
-    names::{self, SYNC_WORKFLOW},
-};
+use tidemark_workflows::names::{self, SYNC_WORKFLOW};
 
+use crate::Standing;
 use crate::payload::{Attributes, json, memo};
 
 /// The field of a run's memo that says which definition its schedule was made from.
-pub(super) const MEMO_FIELD: &str = "Definition";
+pub(crate) const MEMO_FIELD: &str = "Definition";
 
 /// The most that Temporal takes as a run's summary.
 const SUMMARY_BYTES: usize = 400;
@@ -53,18 +49,6 @@ impl Default for ProjectionSettings {
             heartbeat_timeout: Timing::default().heartbeat_timeout,
         }
     }
-}
-
-/// What the commit log says of a connection, as far as its schedule shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
-    pub health: Health,
-    /// The newest watermark, if there is one.
-    pub synced_through: Option<Timestamp>,
-    /// When somebody has to be told, unless a newer commit comes.
-    pub lag_deadline: Timestamp,
-    /// The newest commit: each run is told, and refuses a log that ends below it.
-    pub committed: Option<RunNumber>,
 }
 
 /// The definition that a schedule was made from, as its runs carry it.
@@ -146,7 +130,7 @@ impl Projection {
     }
 
     /// The schedule in full, in the given state.
-    pub(super) fn schedule(&self, state: ScheduleState, standing: &Standing) -> Schedule {
+    pub(crate) fn schedule(&self, state: ScheduleState, standing: &Standing) -> Schedule {
         Schedule {
             spec: Some(self.spec()),
             action: Some(ScheduleAction {
@@ -158,7 +142,7 @@ impl Projection {
     }
 
     /// Whether a schedule that the server holds ticks and acts like this one.
-    pub(super) fn describes(&self, from: Option<&ProjectedFrom>, schedule: &Schedule) -> bool {
+    pub(crate) fn describes(&self, from: Option<&ProjectedFrom>, schedule: &Schedule) -> bool {
         let (Some(spec), Some(policies)) = (&schedule.spec, &schedule.policies) else {
             return false;
         };
@@ -239,7 +223,7 @@ impl Projection {
     }
 
     /// All attributes of the schedule: an update replaces the whole set.
-    pub(super) fn search_attributes(&self, standing: &Standing) -> SearchAttributes {
+    pub(crate) fn search_attributes(&self, standing: &Standing) -> SearchAttributes {
         let attributes = self
             .run_attributes()
             .keyword(names::SOURCE_KIND, self.source_kind)
@@ -254,7 +238,7 @@ impl Projection {
     }
 
     /// What the schedule says about itself for good; it cannot be changed by an update.
-    pub(super) fn memo() -> Memo {
+    pub(crate) fn memo() -> Memo {
         memo(
             "Tidemark",
             "made from a definition: change it with `tidemark apply`; what is edited here is overwritten",

@@ -25,11 +25,11 @@ use tidemark_workflows::names;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{
+use crate::patience::{Call, Poll, patiently};
+use crate::{
     Description, Operation, Pause, Projection, ScheduleError, Standing, Undo,
     pause::{add, note},
 };
-use crate::patience::{Call, Poll, patiently};
 
 /// The time after which a change that does not show is sent again: an idle server needs
 /// milliseconds, a loaded one longer, so the time doubles.
@@ -61,7 +61,7 @@ pub enum Published {
 }
 
 /// A change that is repeated until it shows, made from how the schedule is at that moment.
-pub(super) enum Change<'a> {
+pub(crate) enum Change<'a> {
     Update { projection: &'a Projection, standing: &'a Standing },
     Patch { operation: &'static str, patch: &'a (dyn Fn(&Description) -> SchedulePatch + Sync) },
 }
@@ -271,7 +271,7 @@ impl ScheduleClient {
 
     /// Sends a change and looks until it shows; sends it again, made from what was seen last, if
     /// it does not. Nothing is sent if it shows at once.
-    pub(super) async fn until(
+    pub(crate) async fn until(
         &self,
         connection: &ConnectionId,
         change: Change<'_>,
@@ -330,7 +330,7 @@ impl ScheduleClient {
     }
 
     /// Makes a call, [`patiently`].
-    pub(super) async fn call<M: Clone, T>(
+    pub(crate) async fn call<M: Clone, T>(
         &self,
         call: Call<dyn WorkflowService, M, T>,
         message: M,
@@ -338,7 +338,7 @@ impl ScheduleClient {
         patiently(&mut *self.connection.workflow_service(), call, message).await
     }
 
-    pub(super) fn namespace(&self) -> &str {
+    pub(crate) fn namespace(&self) -> &str {
         &self.namespace
     }
 

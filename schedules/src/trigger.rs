@@ -8,8 +8,8 @@ use temporalio_common::protos::temporal::api::{
 };
 use tidemark_model::ids::ConnectionId;
 
-use super::{Description, RunRef, ScheduleClient, ScheduleError, StartedRun, client::Change};
 use crate::patience::Poll;
+use crate::{Description, RunRef, ScheduleClient, ScheduleError, StartedRun, client::Change};
 
 /// How often the server is asked whether a waiting run was started.
 const WAIT_BETWEEN_LOOKS: Duration = Duration::from_millis(500);

@@ -15,12 +15,12 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(30);
 const BUSY_INTERVAL: Duration = Duration::from_secs(2);
 
 /// A call of a service.
-pub(crate) type Call<S, M, T> =
+pub type Call<S, M, T> =
     for<'s> fn(&'s mut S, Request<M>) -> BoxFuture<'s, Result<Response<T>, Status>>;
 
 /// Calls, and calls again for a while as long as the server says that it is too busy: nothing was
 /// done then. The transport below repeats nothing.
-pub(crate) async fn patiently<S: ?Sized, M: Clone, T>(
+pub async fn patiently<S: ?Sized, M: Clone, T>(
     service: &mut S,
     call: Call<S, M, T>,
     message: M,
@@ -47,7 +47,7 @@ fn request<T>(message: T) -> Request<T> {
 }
 
 /// Pauses between looks at something that changes soon: 10 ms, then twice as long each time.
-pub(crate) struct Poll(Duration);
+pub struct Poll(Duration);
 
 impl Default for Poll {
     fn default() -> Self {
@@ -56,7 +56,7 @@ impl Default for Poll {
 }
 
 impl Poll {
-    pub(crate) async fn pause(&mut self, longest: Duration) {
+    pub async fn pause(&mut self, longest: Duration) {
         tokio::time::sleep(self.0).await;
         self.0 = (self.0 * 2).min(longest);
     }
@@ -65,7 +65,7 @@ impl Poll {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::{Operation, ScheduleError};
+    use crate::{Operation, ScheduleError};
 
     /// Refuses so many calls with a code, and counts them all.
     struct Server {
