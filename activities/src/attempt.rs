@@ -182,7 +182,7 @@ impl Attempt {
                             ?delay,
                             "step failed, another attempt follows"
                         );
-                        self.heart.set_failure_count(count.saturating_add(1));
+                        self.heart.failed();
                         self.heart.tell(self.waiting(&failure, delay));
                     }
                 }

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use temporalio_client::{
     Connection, RetryOptions,
     request_extensions::RetryConfigForCall,
@@ -53,6 +54,7 @@ pub(crate) struct Heart {
     permission: Permission,
     details: Mutex<Option<Progress>>,
     failure_count: AtomicU32,
+    moved_at: Mutex<Timestamp>,
 }
 
 impl Heart {
@@ -64,7 +66,12 @@ impl Heart {
             times,
             permission: Permission::new(times.patience),
             details: Mutex::new(None),
-            failure_count: AtomicU32::new(earlier.map_or(0, |details| details.failure_count)),
+            failure_count: AtomicU32::new(
+                earlier.as_ref().map_or(0, |details| details.failure_count),
+            ),
+            moved_at: Mutex::new(
+                earlier.and_then(|details| details.moved_at).unwrap_or_else(Timestamp::now),
+            ),
             context,
         })
     }
@@ -74,9 +81,15 @@ impl Heart {
         self.failure_count.load(Ordering::Relaxed)
     }
 
-    /// Counts failures from now on, after progress (0) or one more failure.
-    pub(crate) fn set_failure_count(&self, count: u32) {
-        self.failure_count.store(count, Ordering::Relaxed);
+    /// Counts one more failure.
+    pub(crate) fn failed(&self) {
+        self.failure_count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A page or batch is durable: failures count from here.
+    pub(crate) fn moved(&self) {
+        self.failure_count.store(0, Ordering::Relaxed);
+        *self.moved_at.lock().unwrap_or_else(PoisonError::into_inner) = Timestamp::now();
     }
 
     /// What the next heartbeat tells.
@@ -132,8 +145,11 @@ impl Heart {
     /// One heartbeat, and what the answer means; whether there was one.
     pub(crate) async fn once(&self) -> bool {
         let started = Moment::now();
-        let details =
-            HeartbeatDetails { progress: self.told(), failure_count: self.failure_count() };
+        let details = HeartbeatDetails {
+            progress: self.told(),
+            failure_count: self.failure_count(),
+            moved_at: Some(*self.moved_at.lock().unwrap_or_else(PoisonError::into_inner)),
+        };
         // Keeps the SDK's own time-outs from expiring. It sends few of them.
         if let Err(error) = self.context.record_heartbeat(details.clone()).await {
             tracing::warn!(%error, "heartbeat details cannot be encoded");

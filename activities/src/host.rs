@@ -62,7 +62,7 @@ impl ActivityHost {
         let (first, last) = rows.unwrap_or((row_count, row_count));
         if row_count > last {
             // A page or batch is durable since the last report: failures are counted anew.
-            self.heart.set_failure_count(0);
+            self.heart.moved();
         }
         *rows = Some((first, row_count.max(last)));
         row_count.saturating_sub(first)

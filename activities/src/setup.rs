@@ -8,7 +8,6 @@ use temporalio_client::{
 use temporalio_common::protos::temporal::api::{
     enums::v1::IndexedValueType,
     operatorservice::v1::{AddSearchAttributesRequest, ListSearchAttributesRequest},
-    workflowservice::v1::GetClusterInfoRequest,
 };
 use tidemark_schedules::ProjectionSettings;
 use tidemark_workflows::names::{AttributeKind, SEARCH_ATTRIBUTES, SearchAttribute};
@@ -85,20 +84,6 @@ pub async fn missing_search_attributes(client: &Client) -> Result<Vec<&'static s
         present.iter().any(|(name, kind)| name == wanted.name && *kind == indexed(wanted.kind))
     };
     Ok(SEARCH_ATTRIBUTES.iter().filter(|wanted| !there(wanted)).map(|one| one.name).collect())
-}
-
-/// The id of the cluster that the client is connected to: what a store is claimed for.
-///
-/// # Errors
-/// No answer, or a refusal.
-pub async fn cluster_id(client: &Client) -> Result<String, SetupError> {
-    let answered = client
-        .connection()
-        .workflow_service()
-        .get_cluster_info(GetClusterInfoRequest::default().into_request())
-        .await
-        .map_err(|status| error(&client.namespace(), "name its cluster", status))?;
-    Ok(answered.into_inner().cluster_id)
 }
 
 /// The commands that do the same, for clusters where somebody else runs them.

@@ -38,7 +38,7 @@ use crate::{
     worker::Worker,
 };
 
-const NAMESPACE: &str = "default";
+pub(crate) const NAMESPACE: &str = "default";
 const TASK_QUEUE: &str = "bench";
 
 /// How often it is looked whether a run has ended. Nothing is timed by these looks: the times are
@@ -87,7 +87,7 @@ impl Stage {
 
         let store_url = format!("file://{}/store", folder.path().display());
         let store = Store::open(&store_url)?;
-        let cluster = setup::cluster_id(&client).await?;
+        let cluster = ScheduleClient::new(&client).cluster_id().await?;
         let identity = StoreIdentity { namespace: NAMESPACE.to_owned(), cluster };
         definitions::claim(&store, &identity).await?;
 
@@ -105,6 +105,10 @@ impl Stage {
         }
         self.temporal.stop().await;
         self.simulator.shutdown().await;
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
     pub(crate) fn world(&self) -> &World {
@@ -141,6 +145,8 @@ impl Stage {
             ("TIDEMARK_TASK_QUEUE", TASK_QUEUE.into()),
             ("TIDEMARK_SPILL_FOLDER", folder.into()),
             ("TIDEMARK_LOG", "info,tidemark=debug".into()),
+            // As the image has it.
+            ("MIMALLOC_PURGE_DELAY", "0".into()),
             (SOURCE_VARIABLE, SOURCE_KEY.into()),
         ];
         std::fs::write(folder.join("temporal.toml"), "")?;

@@ -4,8 +4,9 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    apply, cancel, check, completions, exceptions, explain, fresh, gateway, get, inspect, list,
-    new, pause, preview, remove, resume, runs, setup, start, sweep, verify, watch, worker,
+    apply, cancel, check, completions, doctor, exceptions, explain, fresh, gateway, get, inspect,
+    lag, list, monitor, mute, new, pause, preview, remove, resume, runs, setup, start, sweep,
+    verify, watch, worker,
 };
 use crate::exit::Exit;
 
@@ -71,6 +72,7 @@ pub(crate) enum Command {
     Get(get::Args),
     Remove(remove::Args),
     List(list::Args),
+    Lag(lag::Args),
     Inspect(inspect::Args),
     Start(start::Args),
     Watch(watch::Args),
@@ -83,10 +85,13 @@ pub(crate) enum Command {
     Fresh(fresh::Args),
     Preview(preview::Args),
     Verify(verify::Args),
+    Mute(mute::Args),
+    Doctor(doctor::Args),
     Setup(setup::Args),
     Sweep(sweep::Args),
     Worker(worker::Args),
     Gateway(gateway::Args),
+    Monitor(monitor::Args),
     #[cfg(feature = "demo")]
     Demo(crate::commands::demo::Args),
     #[cfg(feature = "demo")]
@@ -97,9 +102,12 @@ pub(crate) enum Command {
 /// The verbs by what they are for. A verb that is in no group would not be in the help.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Definitions", &["new", "check", "apply", "get", "remove"]),
-    ("Running", &["list", "inspect", "start", "watch", "cancel", "pause", "resume", "runs"]),
-    ("Looking closer", &["fresh", "preview", "exceptions", "explain", "verify"]),
-    ("Platform", &["setup", "sweep", "worker", "gateway", "demo", "simulator", "completions"]),
+    ("Running", &["list", "lag", "inspect", "start", "watch", "cancel", "pause", "resume", "runs"]),
+    ("Looking closer", &["fresh", "preview", "exceptions", "explain", "verify", "doctor", "mute"]),
+    (
+        "Platform",
+        &["setup", "sweep", "worker", "monitor", "gateway", "demo", "simulator", "completions"],
+    ),
 ];
 
 const STYLES: Styles = Styles::styled()

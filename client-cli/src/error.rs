@@ -17,6 +17,8 @@ use tidemark_model::definition::Problems;
 use tidemark_model::entry::RunNumber;
 use tidemark_model::failure::Failure;
 use tidemark_model::ids::{AccountId, ConnectionId};
+use tidemark_monitor::config::MonitorConfigError;
+use tidemark_monitor::look::LookError;
 use tidemark_process::ConfigError;
 use tidemark_schedules::ScheduleError;
 use tidemark_schedules::connect::ConnectError;
@@ -126,6 +128,10 @@ pub(crate) enum Error {
     #[error(transparent)]
     GatewayConfig(ConfigError),
     #[error(transparent)]
+    MonitorConfig(#[from] MonitorConfigError),
+    #[error("{failed_count} of {} took no notice", number_of(*count, "sink"))]
+    SinksFailed { failed_count: usize, count: usize },
+    #[error(transparent)]
     Worker(#[from] anyhow::Error),
 
     #[cfg(feature = "demo")]
@@ -144,6 +150,15 @@ pub(crate) enum Error {
     Output(#[source] io::Error),
 }
 
+impl From<LookError> for Error {
+    fn from(error: LookError) -> Self {
+        match error {
+            LookError::Store(error) => error.into(),
+            LookError::Temporal(error) => error.into(),
+        }
+    }
+}
+
 impl Error {
     /// A wrong call that clap cannot see.
     pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
@@ -159,6 +174,7 @@ impl Error {
             | Self::NoStore
             | Self::WorkerConfig(_)
             | Self::GatewayConfig(_)
+            | Self::MonitorConfig(_)
             | Self::Connect(ConnectError::Config { .. })
             | Self::Store(StoreError::Address { .. })
             | Self::Schedule(ScheduleError::Note { .. }) => Exit::Usage,
@@ -183,7 +199,7 @@ impl Error {
             | Self::NotTried
             | Self::Schedule(ScheduleError::Unreachable { .. })
             | Self::Setup(SetupError::Unreachable { .. }) => Exit::Unreachable,
-            Self::SomeFailed { .. } => Exit::SomeFailed,
+            Self::SomeFailed { .. } | Self::SinksFailed { .. } => Exit::SomeFailed,
             Self::CheckFailed { failed_count, count } if failed_count < count => Exit::SomeFailed,
             // Whoever reads the other end of the pipe has read enough.
             Self::Output(source) if source.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
@@ -335,6 +351,14 @@ impl Error {
             }
             Self::WorkerConfig(_) => "`tidemark worker --help` explains each setting".to_owned(),
             Self::GatewayConfig(_) => "`tidemark gateway --help` explains each setting".to_owned(),
+            Self::MonitorConfig(_) => {
+                "`tidemark monitor --help` explains each setting, docs/monitor.md the sinks"
+                    .to_owned()
+            }
+            Self::SinksFailed { .. } => {
+                "correct the sinks that failed in the file that --config names, and try again"
+                    .to_owned()
+            }
             #[cfg(feature = "demo")]
             Self::Listen { .. } => {
                 "say --listen with another address; port 0 takes a free one".to_owned()

@@ -19,6 +19,7 @@ mod on_worker;
 mod order;
 mod pauses;
 mod probe;
+mod projected;
 mod run;
 mod saved;
 mod secrets;
@@ -67,6 +68,7 @@ async fn dispatch(cli: Cli, ui: Ui) -> Result<Exit, Error> {
         Command::Get(args) => args.run(&session).await,
         Command::Remove(args) => args.run(&session).await,
         Command::List(args) => args.run(&session).await,
+        Command::Lag(args) => Box::pin(args.run(&session)).await,
         Command::Inspect(args) => args.run(&session).await,
         Command::Start(args) => args.run(&session).await,
         Command::Watch(args) => args.run(&session).await,
@@ -79,9 +81,12 @@ async fn dispatch(cli: Cli, ui: Ui) -> Result<Exit, Error> {
         Command::Fresh(args) => args.run(&session).await,
         Command::Preview(args) => Box::pin(args.run(&session)).await,
         Command::Verify(args) => Box::pin(args.run(&session)).await,
+        Command::Mute(args) => args.run(&session).await,
+        Command::Doctor(args) => Box::pin(args.run(&session)).await,
         Command::Setup(args) => args.run(&session).await,
         Command::Sweep(args) => args.run(&session).await,
         Command::Worker(args) => args.run().await,
+        Command::Monitor(args) => Box::pin(args.run(&session)).await,
         Command::Gateway(args) => args.run(&session).await,
         #[cfg(feature = "demo")]
         Command::Demo(args) => args.run(ui).await,

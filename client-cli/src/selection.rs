@@ -7,7 +7,7 @@ use clap::builder::PossibleValuesParser;
 use tidemark_engine::definitions;
 use tidemark_engine::freshness::Subject;
 use tidemark_model::ids::{AccountId, ConnectionId};
-use tidemark_schedules::ScheduleFilter;
+use tidemark_schedules::{Listed, ScheduleFilter};
 use tidemark_workflows::health::Health;
 
 use crate::error::Error;
@@ -168,6 +168,30 @@ impl Selection {
         Ok(matching.collect())
     }
 
+    /// Whether it says something that only visibility knows.
+    pub(crate) fn asks_health(&self) -> bool {
+        !self.health.is_empty()
+    }
+
+    /// All that match: those that visibility lists, and those that it does not show yet.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) async fn matching(
+        &self,
+        session: &Session,
+        listed: &[Listed],
+    ) -> Result<Vec<ConnectionId>, Error> {
+        let mut ids: Vec<ConnectionId> =
+            listed.iter().map(|listed| listed.connection.clone()).collect();
+        if self.health.is_empty() {
+            let unlisted = self.unlisted(session, &ids).await?;
+            ids.extend(unlisted);
+            ids.sort_unstable();
+        }
+        Ok(ids)
+    }
+
     /// The ids, if the connections were named by them: without repetitions, in the given order.
     pub(crate) fn named(&self) -> Option<Vec<ConnectionId>> {
         let mut named: Vec<ConnectionId> = Vec::new();
@@ -255,13 +279,7 @@ impl Many {
             return Ok(chosen(named));
         }
         let listed = session.temporal().await?.schedules.list(&self.selection.filter()).await?;
-        let mut ids: Vec<ConnectionId> =
-            listed.into_iter().map(|listed| listed.connection).collect();
-        if self.selection.health.is_empty() {
-            let unlisted = self.selection.unlisted(session, &ids).await?;
-            ids.extend(unlisted);
-            ids.sort_unstable();
-        }
+        let ids = self.selection.matching(session, &listed).await?;
         if ids.is_empty() {
             return Err(Error::NoMatch { selection: self.selection.to_string() });
         }

@@ -7,13 +7,14 @@ use temporalio_client::tonic::{Code, Status};
 use temporalio_client::{
     Client, ClientOptions, ConnectionOptions, NamespacedClient as _, RetryOptions,
 };
-use tidemark_activities::setup::cluster_id;
 use tidemark_engine::definitions::{self, StoreIdentity};
 use tidemark_engine::freshness::{Look, Subject};
 use tidemark_engine::store::Store;
 use tidemark_model::ids::ConnectionId;
 use tidemark_schedules::connect::{ConnectError, connect_to};
-use tidemark_schedules::{Description, RunRef, ScheduleClient, ScheduleError, ScheduleFilter};
+use tidemark_schedules::{
+    Description, Links, RunRef, ScheduleClient, ScheduleError, ScheduleFilter,
+};
 use tidemark_workflows::names;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
@@ -21,7 +22,7 @@ use uuid::Uuid;
 
 use crate::cli::Place;
 use crate::error::Error;
-use crate::run::{Ending, Links};
+use crate::run::Ending;
 use crate::ui::Ui;
 
 /// Whoever waits at a terminal is told within five seconds that Temporal does not answer.
@@ -146,7 +147,7 @@ impl Session {
         let store = self.open_store()?;
         let identity = StoreIdentity {
             namespace: temporal.namespace.clone(),
-            cluster: cluster_id(&temporal.client).await?,
+            cluster: temporal.schedules.cluster_id().await?,
         };
         within_limit(&store, definitions::claim(&store, &identity)).await??;
         Ok(store)

@@ -9,6 +9,7 @@ mod explain;
 mod fresh;
 mod gateway;
 mod help;
+mod lag;
 mod preview;
 mod ran;
 mod reach;

@@ -13,7 +13,7 @@ use std::{
 };
 
 use serde::de::DeserializeOwned;
-use tidemark_model::schedule::duration;
+use tidemark_model::{definition::SourceText, schedule::duration};
 
 use crate::{
     flags::{Flags, Role},
@@ -54,6 +54,7 @@ pub struct SettingsFile {
     path: PathBuf,
     values: BTreeMap<String, String>,
     sections: BTreeMap<&'static str, toml::Value>,
+    source: Option<SourceText>,
 }
 
 impl SettingsFile {
@@ -94,7 +95,8 @@ impl SettingsFile {
             };
             values.insert(key, text);
         }
-        Ok(Self { path, values, sections })
+        let source = SourceText { name: path.display().to_string(), text: text.to_owned() };
+        Ok(Self { path, values, sections, source: Some(source) })
     }
 }
 
@@ -240,6 +242,13 @@ impl<'a, R: Role> Layers<'a, R> {
             text.parse::<SocketAddr>()
                 .map_err(|_| "is not an address and a port; use text such as '127.0.0.1:9464'")
         })
+    }
+
+    /// The file as it was written, `None` if there is none: for tables that say where in it they
+    /// are wrong.
+    #[must_use]
+    pub fn source(&self) -> Option<&SourceText> {
+        self.file.source.as_ref()
     }
 
     /// A table of the file that is no single value, `None` if the file has none.

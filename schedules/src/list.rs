@@ -1,5 +1,6 @@
 //! Schedules by what they are and how they do.
 
+use jiff::Timestamp;
 use temporalio_client::grpc::WorkflowService;
 use temporalio_common::protos::temporal::api::workflowservice::v1::ListSchedulesRequest;
 use tidemark_model::ids::{AccountId, ConnectionId};
@@ -12,6 +13,10 @@ use crate::{Listed, Operation, ScheduleClient, ScheduleError};
 
 /// Visibility answers at most so many at once.
 const PAGE_SIZE: i32 = 1_000;
+
+/// Schedules that are not paused. The server sets the attribute only when one is paused for the
+/// first time.
+const RUNS: &str = "TemporalSchedulePaused = false OR TemporalSchedulePaused IS NULL";
 
 /// Which schedules. Several values of one field are alternatives; fields are conditions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,17 +49,26 @@ impl ScheduleFilter {
         match self.paused {
             None => {}
             Some(true) => conditions.push("TemporalSchedulePaused = true".to_owned()),
-            // The server sets the attribute only when a schedule is paused for the first time.
-            Some(false) => conditions.push(
-                "(TemporalSchedulePaused = false OR TemporalSchedulePaused IS NULL)".to_owned(),
-            ),
+            Some(false) => conditions.push(format!("({RUNS})")),
         }
         conditions.join(" AND ")
     }
 }
 
+/// The query of [`ScheduleClient::suspects`].
+fn suspects(now: Timestamp) -> String {
+    let health = [Health::Held, Health::Rejecting].map(|health| quoted(health.as_str()));
+    format!(
+        "({} < {} OR {} IN ({})) AND ({RUNS})",
+        names::LAG_DEADLINE.name,
+        quoted(&format!("{now:.3}")),
+        names::HEALTH.name,
+        health.join(", "),
+    )
+}
+
 /// A text in quotes, so that nothing in it ends the text.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
@@ -65,7 +79,21 @@ impl ScheduleClient {
     /// # Errors
     /// Temporal cannot be reached or refuses the query.
     pub async fn list(&self, filter: &ScheduleFilter) -> Result<Vec<Listed>, ScheduleError> {
-        let query = filter.query();
+        self.matching(filter.query()).await
+    }
+
+    /// Schedules that may be late, or say that something is held or refused, and are not paused: in
+    /// the order of their deadlines, the oldest first. Only a hint: attributes may be old.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub async fn suspects(&self, now: Timestamp) -> Result<Vec<Listed>, ScheduleError> {
+        let mut listed = self.matching(suspects(now)).await?;
+        listed.sort_by_key(|listed| listed.attributes.lag_deadline);
+        Ok(listed)
+    }
+
+    async fn matching(&self, query: String) -> Result<Vec<Listed>, ScheduleError> {
         let mut listed = Vec::new();
         let mut next_page_token = Vec::new();
         loop {
@@ -106,6 +134,15 @@ mod tests {
             filter.query(),
             "ConnectionId IS NOT NULL AND AccountId IN ('acme', 'globex') AND Health IN ('failing') \
              AND (TemporalSchedulePaused = false OR TemporalSchedulePaused IS NULL)"
+        );
+    }
+
+    #[test]
+    fn suspects_are_late_or_say_so_and_run() {
+        assert_eq!(
+            suspects("2026-11-21T10:00:00Z".parse().unwrap()),
+            "(LagDeadline < '2026-11-21T10:00:00.000Z' OR Health IN ('held', 'rejecting')) AND \
+             (TemporalSchedulePaused = false OR TemporalSchedulePaused IS NULL)"
         );
     }
 

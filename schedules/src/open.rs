@@ -6,17 +6,21 @@ use temporalio_client::grpc::WorkflowService;
 use temporalio_common::protos::temporal::api::{
     common::v1::WorkflowExecution,
     enums::v1::{PendingActivityState, PendingWorkflowTaskState, WorkflowExecutionStatus},
+    failure::v1::{Failure as Reported, failure::FailureInfo},
     workflow::v1::PendingActivityInfo,
     workflowservice::v1::{DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse},
 };
-use tidemark_model::progress::{Progress, Stage};
-use tidemark_workflows::sync::HeartbeatDetails;
+use tidemark_model::{
+    failure::Failure,
+    progress::{Progress, Stage},
+};
+use tidemark_workflows::sync::{HeartbeatDetails, StepFailure};
 
 use crate::payload::{from_json, timestamp};
 use crate::{Operation, RunRef, ScheduleClient, ScheduleError};
 
 /// A run at one instant.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct OpenRun {
     pub workflow_id: String,
     pub run_id: String,
@@ -30,7 +34,7 @@ pub struct OpenRun {
 }
 
 /// A step of an open run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct OpenStep {
     /// Absent for a step that this version does not know.
     pub stage: Option<Stage>,
@@ -40,8 +44,13 @@ pub struct OpenStep {
     pub attempt: u32,
     pub worker: Option<String>,
     pub progress: Option<Progress>,
+    /// When the last durable page or batch was written; before the first one, when the step began.
+    pub moved_at: Option<Timestamp>,
     /// Why the attempt before failed.
     pub last_failure: Option<String>,
+    /// The same as the step itself said it.
+    #[serde(skip)]
+    pub failure: Option<Failure>,
     /// When the next attempt is made, if it waits for that.
     pub next_attempt_at: Option<Timestamp>,
 }
@@ -90,7 +99,9 @@ impl OpenStep {
             .as_ref()
             .and_then(|details| details.payloads.first())
             .and_then(from_json);
+        let moved_at = told.as_ref().and_then(|told| told.moved_at);
         let progress = told.and_then(|told| told.progress);
+        let failure = pending.last_failure.as_ref();
         let worker = &pending.last_worker_identity;
         Self {
             stage: stage(name).or(progress.as_ref().map(|progress| progress.stage)),
@@ -98,13 +109,28 @@ impl OpenStep {
             attempt: u32::try_from(pending.attempt).unwrap_or(1).max(1),
             worker: (!worker.is_empty()).then(|| worker.clone()),
             progress,
-            last_failure: pending.last_failure.as_ref().map(|failure| failure.message.clone()),
+            moved_at: moved_at.or_else(|| {
+                let began_at = pending.last_started_time.as_ref()?;
+                timestamp(began_at.seconds, began_at.nanos)
+            }),
+            last_failure: failure.map(|failure| failure.message.clone()),
+            failure: failure.and_then(said),
             next_attempt_at: pending
                 .next_attempt_schedule_time
                 .as_ref()
                 .and_then(|at| timestamp(at.seconds, at.nanos)),
         }
     }
+}
+
+/// What a step itself said about its failure. One that Temporal noticed, such as an attempt that
+/// gave no sign of life, says nothing.
+fn said(reported: &Reported) -> Option<Failure> {
+    let Some(FailureInfo::ApplicationFailureInfo(application)) = &reported.failure_info else {
+        return None;
+    };
+    let payload = application.details.as_ref()?.payloads.first()?;
+    from_json::<StepFailure>(payload).map(|step| step.failure)
 }
 
 /// The step that an activity carries out.

@@ -1,16 +1,28 @@
-//! Who polls a task queue.
+//! Who answers: the cluster, and the workers that poll a task queue.
 
 use jiff::Timestamp;
 use temporalio_client::grpc::WorkflowService;
 use temporalio_common::protos::temporal::api::{
-    enums::v1::TaskQueueType, taskqueue::v1::TaskQueue,
-    workflowservice::v1::DescribeTaskQueueRequest,
+    enums::v1::TaskQueueType,
+    taskqueue::v1::TaskQueue,
+    workflowservice::v1::{DescribeTaskQueueRequest, GetClusterInfoRequest},
 };
 
 use crate::payload::timestamp;
 use crate::{Operation, ScheduleClient, ScheduleError};
 
 impl ScheduleClient {
+    /// The id of the cluster that the client is connected to: what a store is claimed for.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn cluster_id(&self) -> Result<String, ScheduleError> {
+        self.call(WorkflowService::get_cluster_info, GetClusterInfoRequest::default())
+            .await
+            .map(|answered| answered.cluster_id)
+            .map_err(ScheduleError::of(Operation::general("name its cluster")))
+    }
+
     /// When a worker last asked for work of both kinds, workflow tasks and activities, by
     /// Temporal's clock; `None` if none is remembered for one of them. An idle worker asks at least
     /// once a minute; the server remembers one that is gone for five.

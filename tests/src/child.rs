@@ -1,4 +1,4 @@
-//! The program as a child process: verbs that end, and workers that stay.
+//! The program as a child process: verbs that end, and roles that stay.
 
 use std::{
     process::{ExitStatus, Stdio},
@@ -62,15 +62,15 @@ fn code(status: ExitStatus) -> i32 {
     status.code().unwrap_or(-1)
 }
 
-/// A worker process. It is killed when this value goes.
+/// A process of a role that stays: a worker, a monitor. It is killed when this value goes.
 #[derive(Debug)]
-pub struct Worker {
+pub struct Role {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
     grown: watch::Receiver<usize>,
 }
 
-impl Worker {
+impl Role {
     /// Starts it.
     ///
     /// # Panics

@@ -4,10 +4,12 @@
 mod child;
 mod line;
 mod objects;
+mod receiver;
 mod stage;
 mod temporal;
 
-pub use child::{Answer, Worker};
+pub use child::{Answer, Role};
 pub use line::Line;
 pub use objects::{Moment, Objects};
-pub use stage::{LIST, MAILCHIMP_KEY, RECORD_KEY, Stage};
+pub use receiver::Receiver;
+pub use stage::{HOOK_SECRET, LIST, MAILCHIMP_KEY, RECORD_KEY, Stage};

@@ -10,7 +10,7 @@ use tidemark_simulator::{Seed, Simulator, World};
 use tokio::process::Command;
 
 use crate::{
-    child::{Answer, Worker, ask},
+    child::{Answer, Role, ask},
     objects::Objects,
     temporal,
 };
@@ -19,6 +19,8 @@ use crate::{
 pub const MAILCHIMP_KEY: &str = "8d1c0ffee5ecret-us1";
 /// See [`MAILCHIMP_KEY`].
 pub const RECORD_KEY: &str = "r3c0rd-ap1-5ecret";
+/// What the notices of a [monitor](Stage::monitor) are signed with.
+pub const HOOK_SECRET: &str = "h00k-5ecret-0f-the-stage";
 /// The list of a stage.
 pub const LIST: &str = "a1b2c3";
 
@@ -213,10 +215,26 @@ deletions = "propagate"
 
     /// Starts a worker. Its spill folder and its log are its own.
     #[must_use]
-    pub fn worker(&self, arguments: &[&str]) -> Worker {
+    pub fn worker(&self, arguments: &[&str]) -> Role {
         let mut command = self.command();
         command.arg("worker").args(arguments);
-        Worker::spawn(command)
+        Role::spawn(command)
+    }
+
+    /// Starts a monitor with a file of its own, and passes that follow each other at once.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    #[must_use]
+    pub fn monitor(&self, file: &str) -> Role {
+        let path = self.folder().join("monitor.toml");
+        std::fs::write(&path, file).expect("the folder can be written");
+        let mut command = self.command();
+        command
+            .args(["monitor", "--pass-every", "200ms", "--clock-skew", "0s", "--config"])
+            .arg(path);
+        command.env("HOOK_SECRET", HOOK_SECRET);
+        Role::spawn(command)
     }
 
     /// The program with this stage's environment, and nothing of the shell's.

@@ -6,7 +6,7 @@
 
 use futures::future::join_all;
 use tidemark_simulator::RandomKind;
-use tidemark_tests::{LIST, Moment, Objects, Stage, Worker};
+use tidemark_tests::{LIST, Moment, Objects, Role, Stage};
 
 use crate::{PROGRAM, TOMBSTONE};
 
@@ -26,7 +26,7 @@ const LIMITS: &str = "batch_records = 10\nsimultaneous_batches = 1";
 struct Scene {
     objects: Objects,
     stage: Stage,
-    worker: Option<Worker>,
+    worker: Option<Role>,
     /// Of the newest run.
     number: u64,
 }

@@ -9,6 +9,7 @@ mod demo;
 mod flows;
 mod histories;
 mod kills;
+mod monitor;
 mod operators;
 mod outages;
 mod races;

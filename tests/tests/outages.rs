@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tidemark_simulator::{Fault, FaultAction, Mutation, RandomKind, RejectRule, Side};
-use tidemark_tests::{LIST, Objects, RECORD_KEY, Stage, Worker};
+use tidemark_tests::{LIST, Objects, RECORD_KEY, Role, Stage};
 use tokio::process::Command;
 
 use crate::{PROGRAM, TOMBSTONE, stage};
@@ -117,7 +117,7 @@ async fn a_run_on_a_full_disk_sends_nothing_and_goes_on_where_there_is_room() {
     stage.apply(TOMBSTONE).await;
     let mut command = on_a_full_disk(&stage.command());
     command.arg("worker");
-    let full = Worker::spawn(command);
+    let full = Role::spawn(command);
     let start = stage.ask(["start", stage.id(), "--wait"]);
     let story = async {
         full.wait_log("another attempt follows").await;

@@ -3,7 +3,7 @@
 use futures::TryStreamExt as _;
 use temporalio_client::schedules::{ScheduleOverlapPolicy, TriggerScheduleOptions};
 use tidemark_simulator::RandomKind;
-use tidemark_tests::{LIST, Stage, Worker};
+use tidemark_tests::{LIST, Role, Stage};
 use tidemark_workflows::names::{SWEEP_ID, SWEEP_WORKFLOW};
 
 use crate::{PROGRAM, TOMBSTONE};
@@ -12,7 +12,7 @@ use crate::{PROGRAM, TOMBSTONE};
 ///
 /// # Panics
 /// When the server is not the stage's own: all stages of a server share this schedule.
-pub(crate) async fn sweep(stage: &mut Stage, worker: &Worker) -> String {
+pub(crate) async fn sweep(stage: &mut Stage, worker: &Role) -> String {
     stage.own_temporal();
     let client = stage.client().await;
     let schedule = client.get_schedule_handle(SWEEP_ID);

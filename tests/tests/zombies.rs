@@ -6,7 +6,7 @@ use temporalio_client::{
     schedules::{ScheduleOverlapPolicy, TriggerScheduleOptions},
 };
 use tidemark_simulator::{Call, Fault, FaultAction, RandomKind, Side};
-use tidemark_tests::{LIST, Line, RECORD_KEY, Stage, Worker};
+use tidemark_tests::{LIST, Line, RECORD_KEY, Role, Stage};
 
 use crate::{TOMBSTONE, stage};
 
@@ -19,11 +19,11 @@ const OTHER_KEY: &str = "0ther-rec0rd-ap1-5ecret";
 const LIMITS: &str = "batch_records = 10\nsimultaneous_batches = 1";
 
 /// A worker that reaches Temporal by a line, and writes with the other key.
-fn worker_at(stage: &Stage, line: &Line) -> Worker {
+fn worker_at(stage: &Stage, line: &Line) -> Role {
     stage.world().add_destination_key(OTHER_KEY, RECORD_KEY).unwrap();
     let mut command = stage.command();
     command.env("TEMPORAL_ADDRESS", line.url()).env("RECORD_API_KEY", OTHER_KEY).arg("worker");
-    Worker::spawn(command)
+    Role::spawn(command)
 }
 
 fn change(stage: &Stage, count: usize, seed: u64) {

@@ -76,7 +76,7 @@ async fn open_store(config: &WorkerConfig, client: &Client) -> anyhow::Result<St
     const SETUP: &str = "run `tidemark setup`, or set TIDEMARK_STORE to the right store";
     let store = Store::open(&config.store).context("the store cannot be opened")?;
     let claim = definitions::verify(&store, &client.namespace()).await.context(SETUP)?;
-    let cluster = setup::cluster_id(client).await?;
+    let cluster = ScheduleClient::new(client).cluster_id().await?;
     if claim.identity.cluster != cluster {
         bail!(
             "the store at {} belongs to the Temporal cluster {}, and this is {cluster}: {SETUP}",

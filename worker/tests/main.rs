@@ -10,7 +10,7 @@ use temporalio_client::{
     Client, ClientOptions, Connection, ConnectionOptions, Url, WorkflowGetResultOptions,
     WorkflowStartOptions,
 };
-use tidemark_activities::setup::{cluster_id, ensure_search_attributes};
+use tidemark_activities::setup::ensure_search_attributes;
 use tidemark_devserver::{TemporalServer, find};
 use tidemark_engine::{
     definitions::{StoreIdentity, claim},
@@ -23,6 +23,7 @@ use tidemark_model::{
     ids::ConnectionId,
     step::{SyncRequest, Timing},
 };
+use tidemark_schedules::ScheduleClient;
 use tidemark_worker::{WorkerConfig, WorkerFlags, run};
 use tidemark_workflows::sync::SyncConnection;
 use tokio::{
@@ -74,7 +75,9 @@ impl World {
     /// Everything that a worker needs is there.
     async fn ready() -> Self {
         let world = Self::new().await;
-        world.claim("default", &cluster_id(&world.client).await.unwrap()).await;
+        world
+            .claim("default", &ScheduleClient::new(&world.client).cluster_id().await.unwrap())
+            .await;
         ensure_search_attributes(&world.client).await.unwrap();
         world
     }
@@ -128,7 +131,7 @@ async fn a_worker_refuses_the_store_of_another_cluster() {
 #[tokio::test]
 async fn a_worker_names_the_search_attributes_that_it_misses() {
     let world = World::new().await;
-    world.claim("default", &cluster_id(&world.client).await.unwrap()).await;
+    world.claim("default", &ScheduleClient::new(&world.client).cluster_id().await.unwrap()).await;
 
     let refused = world.refused().await;
 

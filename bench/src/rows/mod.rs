@@ -5,8 +5,10 @@ mod diff;
 mod first_sync;
 mod freshness;
 mod killed;
+mod monitor;
 mod reading;
 mod refused;
+mod restless;
 mod start;
 mod unchanged;
 
@@ -47,6 +49,10 @@ pub(crate) enum Row {
     Killed,
     /// Answers of the freshness gate, against a handler that returns a constant
     Freshness,
+    /// A list that changes while it is read, for ten minutes: every green run exact
+    Restless,
+    /// A pass of the monitor over many schedules: requests, and time beside listing them
+    Monitor,
 }
 
 impl Row {
@@ -61,6 +67,8 @@ impl Row {
             Self::Refused => "refused",
             Self::Killed => "killed",
             Self::Freshness => "freshness",
+            Self::Monitor => "monitor",
+            Self::Restless => "restless",
         }
     }
 
@@ -75,6 +83,8 @@ impl Row {
             Self::Refused => refused::measure(options).await,
             Self::Killed => killed::measure(options).await,
             Self::Freshness => freshness::measure(options).await,
+            Self::Monitor => Box::pin(monitor::measure(options)).await,
+            Self::Restless => Box::pin(restless::measure(options)).await,
         }
     }
 }

@@ -6,13 +6,17 @@ pub(crate) mod check;
 pub(crate) mod completions;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod exceptions;
 pub(crate) mod explain;
 pub(crate) mod fresh;
 pub(crate) mod gateway;
 pub(crate) mod get;
 pub(crate) mod inspect;
+pub(crate) mod lag;
 pub(crate) mod list;
+pub(crate) mod monitor;
+pub(crate) mod mute;
 pub(crate) mod new;
 pub(crate) mod pause;
 pub(crate) mod preview;

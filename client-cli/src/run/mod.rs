@@ -4,7 +4,6 @@
 mod ended;
 mod ending;
 mod follow;
-mod links;
 mod open;
 mod past;
 mod sentence;
@@ -13,7 +12,6 @@ mod steps;
 pub(crate) use self::ended::ended;
 pub(crate) use self::ending::Ending;
 pub(crate) use self::follow::Followed;
-pub(crate) use self::links::Links;
 pub(crate) use self::open::{open_sentence, progress_sentence};
 pub(crate) use self::past::{Run, find, recent};
 pub(crate) use self::sentence::{hold_details, receipt_details, receipt_sentence, who_must_act};

@@ -11,13 +11,14 @@ const CREATION_TRIES: u32 = 3;
 
 /// An object's content and the format in which it is written, for what carries none itself.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Formatted<T> {
+pub struct Formatted<T> {
     pub(crate) format: u32,
-    pub(crate) content: T,
+    pub content: T,
 }
 
 impl<T> Formatted<T> {
-    pub(crate) fn new(content: T) -> Self {
+    /// In the format of this version.
+    pub fn new(content: T) -> Self {
         Self { format: FORMAT, content }
     }
 }
@@ -33,10 +34,7 @@ impl Folder {
     ///
     /// # Errors
     /// `NewerFormat`, `Damaged` when it is not what this version writes, or the store's.
-    pub(crate) async fn document<T: DeserializeOwned>(
-        &self,
-        path: &str,
-    ) -> Result<Option<T>, StoreError> {
+    pub async fn document<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, StoreError> {
         self.get(path).await?.map(|content| decode(path, &content)).transpose()
     }
 
@@ -46,7 +44,7 @@ impl Folder {
     ///
     /// # Errors
     /// As [`document`](Self::document); the object may stand there nevertheless.
-    pub(crate) async fn establish<T: Serialize + DeserializeOwned>(
+    pub async fn establish<T: Serialize + DeserializeOwned>(
         &self,
         path: &str,
         document: &T,

@@ -227,7 +227,7 @@ impl Folder {
     ///
     /// # Errors
     /// The store's; some may be gone by then.
-    pub(crate) async fn delete(&self, paths: &[String]) -> Result<(), StoreError> {
+    pub async fn delete(&self, paths: &[String]) -> Result<(), StoreError> {
         let locations: Vec<_> = paths.iter().map(|path| Ok(self.full(path))).collect();
         let mut deleted = self.objects.delete_stream(stream::iter(locations).boxed());
         while let Some(outcome) = deleted.next().await {

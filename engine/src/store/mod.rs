@@ -15,7 +15,7 @@ use object_store::{ObjectStore, local::LocalFileSystem, memory::InMemory, path::
 use tidemark_model::ids::ConnectionId;
 use url::Url;
 
-pub(crate) use document::Formatted;
+pub use document::Formatted;
 pub use error::StoreError;
 pub(crate) use folder::Listed;
 pub use folder::{Creation, Folder, Upload};

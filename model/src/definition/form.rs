@@ -52,7 +52,7 @@ impl Refusal {
 type Reader<T> = dyn Fn(&Value) -> Result<T, Refusal>;
 
 /// How a value is read, and what it looks like.
-pub(super) struct Form<T> {
+pub struct Form<T> {
     shape: Shape,
     read: Box<Reader<T>>,
 }
@@ -121,7 +121,7 @@ where
 }
 
 /// Text that becomes part of an address: letters, digits, `-` and `_`.
-pub(super) fn word() -> Form<String> {
+pub fn word() -> Form<String> {
     let word = |text: String| {
         if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
             Ok(text)
@@ -132,11 +132,18 @@ pub(super) fn word() -> Form<String> {
     text().then(word).shaped(Shape::pattern("letters, digits, `-`, `_`", "^[A-Za-z0-9_-]+$"))
 }
 
-/// A reference to a secret.
+/// A reference to a secret that a worker reads.
 pub(super) fn secret() -> Form<SecretRef> {
-    Form::new(Shape::Secret, |value| {
-        let hint = "put the secret into a variable or a file of the worker, and write \
-                    \"env:NAME\" or \"file:/path\" here";
+    secret_of("the worker")
+}
+
+/// A reference to a secret; `reader` is the process that reads it.
+pub fn secret_of(reader: &'static str) -> Form<SecretRef> {
+    Form::new(Shape::Secret, move |value| {
+        let hint = format!(
+            "put the secret into a variable or a file of {reader}, and write \"env:NAME\" or \
+             \"file:/path\" here"
+        );
         let refused = match value {
             Value::Text(text) => {
                 text.parse().map_err(|error| Refusal::new(format!("is refused: {error}")))
@@ -242,8 +249,27 @@ fn any_address(value: &Value) -> Result<Url, Refusal> {
     }
 }
 
+/// `true` or `false`.
+pub fn flag() -> Form<bool> {
+    Form::new(Shape::OneOf(vec!["true", "false"]), |value| match value {
+        Value::Boolean(boolean) => Ok(*boolean),
+        other => Err(Refusal::expected("`true` or `false`", other)),
+    })
+}
+
+/// Text that a type of its own checks; `hint` tells what to write instead.
+pub fn checked<T>(expected: &'static str, hint: &'static str) -> Form<T>
+where
+    T: FromStr<Err: fmt::Display> + 'static,
+{
+    let parsed = parsed(Shape::text(), expected);
+    Form::new(Shape::text(), move |value| {
+        parsed.read(value).map_err(|refusal: Refusal| refusal.hint(hint))
+    })
+}
+
 /// One of some words.
-pub(super) fn one_of<T: Copy + 'static>(words: &[(&'static str, T)]) -> Form<T> {
+pub fn one_of<T: Copy + 'static>(words: &[(&'static str, T)]) -> Form<T> {
     let words = words.to_vec();
     let names: Vec<&'static str> = words.iter().map(|(name, _)| *name).collect();
     Form::new(Shape::OneOf(names.clone()), move |value| {
@@ -260,7 +286,7 @@ pub(super) fn one_of<T: Copy + 'static>(words: &[(&'static str, T)]) -> Form<T> 
 }
 
 /// An array of values of one form, each at most once.
-pub(super) fn set<T: Ord + 'static>(item: Form<T>) -> Form<BTreeSet<T>> {
+pub fn set<T: Ord + 'static>(item: Form<T>) -> Form<BTreeSet<T>> {
     let Form { shape, read } = item;
     Form::new(Shape::Set(Box::new(shape)), move |value| match value {
         Value::Array(items) => {

@@ -16,6 +16,7 @@ mod schema;
 mod section;
 mod shape;
 mod source;
+pub mod tables;
 mod territory;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Definition;
 use super::draft::{self, Draft};
 use super::problem::{Problem, Problems};
-use super::section::{Reported, Reports, suggestion};
+use super::section::{KEYS, Reported, Reports, suggestion};
 use super::territory::territories_are_apart;
 use super::tree::{self, Node, Position, Table, Value};
 use crate::ids::ConnectionId;
@@ -68,7 +68,7 @@ fn connections(document: Node, drafts: &mut Vec<Draft>, problems: &mut Vec<Probl
             entry.key.clone(),
             format!("`{}` is unknown", entry.key.escape_debug()),
         );
-        reports.add(problem.hint(suggestion(&entry.key, &["connection", "defaults"])));
+        reports.add(problem.hint(suggestion(&entry.key, &["connection", "defaults"], KEYS)));
     }
     let defaults = defaults.map(|node| defaults_of(node, &reports)).unwrap_or_default();
     let items = match connections {

@@ -10,7 +10,7 @@ use super::tree::{Entry, Position, Table, Value};
 
 /// The problem is in the list already; whoever holds this has nothing to say about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Reported;
+pub struct Reported;
 
 /// Collects problems. A connection's name is added to what concerns only it.
 #[derive(Debug, Default)]
@@ -78,18 +78,41 @@ impl Reports {
 }
 
 /// A table of a definition while it is read.
-pub(super) struct Section<'t> {
+pub struct Section<'t> {
     /// Its path with a dot behind it; empty for the connection itself.
     prefix: String,
     at: &'t Position,
     table: Option<&'t Table>,
     asked: Vec<&'static str>,
+    /// Keys that are known in other tables of the same file.
+    elsewhere: Elsewhere,
     reports: &'t Reports,
 }
 
+/// Keys by the table that they belong to.
+pub(super) type Elsewhere = &'static [(&'static str, &'static [&'static str])];
+
 impl<'t> Section<'t> {
     pub(super) fn root(at: &'t Position, table: &'t Table, reports: &'t Reports) -> Self {
-        Self { prefix: String::new(), at, table: Some(table), asked: Vec::new(), reports }
+        Self {
+            prefix: String::new(),
+            at,
+            table: Some(table),
+            asked: Vec::new(),
+            elsewhere: KEYS,
+            reports,
+        }
+    }
+
+    /// A table of another kind than a connection, under `key`.
+    pub(super) fn apart(
+        key: &str,
+        at: &'t Position,
+        table: &'t Table,
+        reports: &'t Reports,
+    ) -> Self {
+        let prefix = format!("{key}.");
+        Self { prefix, at, table: Some(table), asked: Vec::new(), elsewhere: &[], reports }
     }
 
     /// The table under `key`. If it is missing it reads as empty, so that each of its required
@@ -103,7 +126,8 @@ impl<'t> Section<'t> {
             },
         };
         let prefix = format!("{}{key}.", self.prefix);
-        Ok(Section { prefix, at, table, asked: Vec::new(), reports: self.reports })
+        let (elsewhere, reports) = (self.elsewhere, self.reports);
+        Ok(Section { prefix, at, table, asked: Vec::new(), elsewhere, reports })
     }
 
     /// The table under `key`, `None` if it is missing.
@@ -115,7 +139,8 @@ impl<'t> Section<'t> {
         Ok(section.table.is_some().then_some(section))
     }
 
-    pub(super) fn has(&self, key: &str) -> bool {
+    /// Whether `key` is there, whatever its value.
+    pub fn has(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.get(key).is_some())
     }
 
@@ -130,7 +155,10 @@ impl<'t> Section<'t> {
     }
 
     /// The value of `key`, `None` if it is missing.
-    pub(super) fn optional<T: 'static>(
+    ///
+    /// # Errors
+    /// It is of another form.
+    pub fn optional<T: 'static>(
         &mut self,
         key: &'static str,
         form: Form<T>,
@@ -156,7 +184,10 @@ impl<'t> Section<'t> {
     }
 
     /// The value of `key`, or what holds if it is missing.
-    pub(super) fn or<T: 'static>(
+    ///
+    /// # Errors
+    /// It is of another form.
+    pub fn or<T: 'static>(
         &mut self,
         key: &'static str,
         default: T,
@@ -166,7 +197,10 @@ impl<'t> Section<'t> {
     }
 
     /// The value of `key`; `hint` tells what to write if it is missing.
-    pub(super) fn required<T: 'static>(
+    ///
+    /// # Errors
+    /// It is missing, or of another form.
+    pub fn required<T: 'static>(
         &mut self,
         key: &'static str,
         hint: &str,
@@ -186,7 +220,7 @@ impl<'t> Section<'t> {
     }
 
     /// Reports what is wrong between `key` and others; `message` goes on after the key.
-    pub(super) fn conflict(&self, key: &str, message: &str, hint: &str) -> Reported {
+    pub fn conflict(&self, key: &str, message: &str, hint: &str) -> Reported {
         let path = self.path(key);
         let message = format!("`{path}` {message}");
         self.reports.between(Problem::new(self.at(key), path, message).hint(hint))
@@ -211,7 +245,8 @@ impl<'t> Section<'t> {
             let path = self.path(&entry.key);
             let message = format!("`{}` is unknown", shown(&path));
             let problem = Problem::new(&entry.key_at, path, message);
-            self.reports.value(&entry.key_at, problem.hint(suggestion(&entry.key, &known)));
+            self.reports
+                .value(&entry.key_at, problem.hint(suggestion(&entry.key, &known, self.elsewhere)));
         }
     }
 
@@ -236,8 +271,8 @@ fn shown(path: &str) -> String {
 }
 
 /// What to write instead of a key that is unknown among `known`.
-pub(super) fn suggestion(key: &str, known: &[&str]) -> String {
-    let belongs = KEYS.iter().find(|(_, keys)| keys.contains(&key));
+pub(super) fn suggestion(key: &str, known: &[&str], elsewhere: Elsewhere) -> String {
+    let belongs = elsewhere.iter().find(|(_, keys)| keys.contains(&key));
     match (nearest(key, known), belongs) {
         (Some(nearest), _) => did_you_mean(nearest),
         (None, Some((section, _))) => format!("it belongs under {section}"),
@@ -246,7 +281,7 @@ pub(super) fn suggestion(key: &str, known: &[&str]) -> String {
 }
 
 /// The keys by the table that they belong to, for those who write one into another.
-pub(super) const KEYS: &[(&str, &[&str])] = &[
+pub(super) const KEYS: Elsewhere = &[
     ("[[connection]]", &["every", "cron", "timezone", "max_lag", "id_scope"]),
     ("[connection.source]", &["list_id", "statuses", "base_url", "page_size"]),
     (

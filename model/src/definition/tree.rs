@@ -44,7 +44,7 @@ pub(super) enum Value {
     /// `None`: outside of 64 bits.
     Integer(Option<i64>),
     Float(Option<f64>),
-    Boolean,
+    Boolean(bool),
     Datetime,
     Array(Vec<Node>),
     Table(Table),
@@ -57,7 +57,7 @@ impl Value {
             Self::Text(_) => "text",
             Self::Integer(_) => "an integer",
             Self::Float(_) => "a number with a fraction",
-            Self::Boolean => "a boolean",
+            Self::Boolean(_) => "a boolean",
             Self::Datetime => "a date or time",
             Self::Array(_) => "an array",
             Self::Table(_) => "a table",
@@ -206,7 +206,7 @@ impl<'t> Places<'t> {
                 Value::Integer(i64::from_str_radix(integer.as_str(), integer.radix()).ok())
             }
             DeValue::Float(float) => Value::Float(float.as_str().parse().ok()),
-            DeValue::Boolean(_) => Value::Boolean,
+            DeValue::Boolean(boolean) => Value::Boolean(*boolean),
             DeValue::Datetime(_) => Value::Datetime,
             DeValue::Array(items) => {
                 Value::Array(items.iter().map(|item| self.node(item, shared)).collect())

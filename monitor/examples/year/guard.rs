@@ -202,7 +202,8 @@ impl Guard {
                 }
             }
             (Subject::Outage(outage), phase) => self.outages.push((at, phase, *outage)),
-            (Subject::Connection { .. }, Phase::Reminder) => {}
+            (Subject::Connection { .. }, Phase::Reminder)
+            | (Subject::Sink { .. } | Subject::Test { .. }, _) => {}
         }
     }
 }

@@ -8,6 +8,7 @@ use tidemark_model::ids::ConnectionId;
 
 use super::cause::Cause;
 use super::facts::Facts;
+use super::notice::{Notice, Phase, Subject};
 
 /// The kinds of trouble. Each is told by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -88,6 +89,21 @@ impl Episode {
                 let since = facts.paused_since().unwrap_or(since);
                 format!("{kind}/{connection}/{since}")
             }
+        }
+    }
+
+    /// That it stands: what is told when it opens by itself.
+    pub(super) fn standing(&self, connection: &ConnectionId) -> Notice {
+        Notice {
+            key: self.key.clone(),
+            at: self.opened_at,
+            phase: Phase::Opened,
+            subject: Subject::Connection {
+                connection: connection.clone(),
+                kind: self.kind,
+                cause: self.cause.clone(),
+                ending: None,
+            },
         }
     }
 }

@@ -98,6 +98,20 @@ impl Standard<'_> {
     }
 }
 
+/// What is wrong with a connection now, with no regard to what was told, to outages and to how
+/// long it has been so.
+#[must_use]
+pub fn troubles(facts: &Facts, now: Timestamp, settings: &Settings) -> Vec<(Kind, Cause)> {
+    let standard = Standard { now, outages: &[], settings };
+    let found = Kind::ALL.into_iter().map(|kind| (kind, standard.find(kind, facts, false)));
+    found
+        .filter_map(|(kind, finding)| match finding {
+            Finding::Trouble(cause) => Some((kind, cause)),
+            Finding::Clear | Finding::Undecided => None,
+        })
+        .collect()
+}
+
 /// Of a paused connection nothing is newly told.
 fn exceptions(facts: &Facts, count: u64, cause: Cause) -> Finding {
     match count {

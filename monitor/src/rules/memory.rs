@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tidemark_model::ids::ConnectionId;
 
-use super::episode::{Episode, Kind};
+use super::episode::Episode;
 use super::group::Group;
-use super::notice::Notice;
+use super::notice::{Notice, Phase};
 use super::outage::{Outage, Part, later};
 use super::settings::Settings;
 
@@ -33,13 +33,25 @@ impl Memory {
         self.episodes.keys()
     }
 
+    /// Everything that stands open now, told as it was when it opened, with the causes of now: for
+    /// a receiver that forgets.
+    #[must_use]
+    pub fn standing(&self) -> Vec<Notice> {
+        let alone = self.episodes.iter().flat_map(|(connection, open)| {
+            let open = open.iter().filter(|episode| episode.group.is_none());
+            open.map(|episode| episode.standing(connection))
+        });
+        let groups = self.groups.iter().map(|(name, group)| group.standing(name, &self.episodes));
+        let outages = self.outages.iter().filter(|outage| outage.until.is_none());
+        alone
+            .chain(groups)
+            .chain(outages.map(|outage| outage.notice(Phase::Opened, outage.since)))
+            .collect()
+    }
+
     /// Notes that a notice was sent.
     pub fn sent(&mut self, key: &str) {
         self.unsent.remove(key);
-    }
-
-    pub(super) fn episode(&self, connection: &ConnectionId, kind: Kind) -> Option<&Episode> {
-        self.episodes.get(connection)?.iter().find(|episode| episode.kind == kind)
     }
 
     pub(super) fn outage(&mut self, part: Part) -> Option<&mut Outage> {
@@ -53,9 +65,10 @@ impl Memory {
         }
     }
 
-    /// Notes that what has this key is told by another notice.
-    pub(super) fn note_told(&mut self, key: &str) {
-        self.told.insert(key.to_owned());
+    /// Notes an episode that begins, and that its key was told, be it by a group.
+    pub(super) fn remember(&mut self, connection: ConnectionId, episode: Episode) {
+        self.told.insert(episode.key.clone());
+        self.episodes.entry(connection).or_default().push(episode);
     }
 
     /// What is to be sent now: the new notices, and those whose sender died before it noted that

@@ -24,6 +24,7 @@ pub use self::cause::Cause;
 pub use self::due::Due;
 pub use self::episode::{Episode, Kind};
 pub use self::facts::{Commit, Ended, Facts, OpenRun, RunState, ScheduleState, Terms};
+pub use self::finding::troubles;
 pub use self::group::Group;
 pub use self::memory::Memory;
 pub use self::mute::{Mute, Muted};

@@ -1,10 +1,11 @@
 //! What is told.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tidemark_model::ids::ConnectionId;
+use tidemark_model::ids::{AccountId, ConnectionId};
 
 use super::cause::Cause;
 use super::episode::Kind;
@@ -50,12 +51,70 @@ pub enum Subject {
     },
     Group {
         kind: Kind,
-        /// Members now; those that are told of for the first time; some of them with their causes.
-        count: usize,
+        /// The members now. When it is over, also a zero for each account that it was told of.
+        counts: BTreeMap<AccountId, usize>,
+        /// Members that no notice named before.
         new: Vec<ConnectionId>,
+        /// Some of the members: at most three of an account, and sixty in all.
         sample: Vec<(ConnectionId, Cause)>,
+        /// What the group is called as long as it stands, and when it stands again.
+        group: String,
     },
     Outage(Outage),
+    /// A receiver of notices that takes none: told to the others.
+    Sink {
+        name: String,
+        /// Its first failure since it last took something, and when it took something again.
+        since: Timestamp,
+        until: Option<Timestamp>,
+        /// Its last failure, without a secret; may quote the other side.
+        error: String,
+        /// Notices that were kept for it for too long, and that it will not get any more.
+        given_up: u64,
+    },
+    /// Somebody tries whether notices arrive.
+    Test {
+        sink: String,
+    },
+}
+
+/// Members that the line about a group names.
+const NAMED: usize = 5;
+
+impl Notice {
+    /// What somebody gets of it who may see some accounts only; `None` if that is nothing. Outages
+    /// are everybody's. Who may know of a sink is for the sinks to say.
+    #[must_use]
+    pub fn for_accounts(&self, allowed: &dyn Fn(&AccountId) -> bool) -> Option<Self> {
+        let subject = match &self.subject {
+            Subject::Connection { connection, .. } if !allowed(&connection.account()) => {
+                return None;
+            }
+            Subject::Group { kind, counts, new, sample, group } => {
+                let counts: BTreeMap<AccountId, usize> = counts
+                    .iter()
+                    .filter(|(account, _)| allowed(account))
+                    .map(|(account, count)| (account.clone(), *count))
+                    .collect();
+                if counts.is_empty() {
+                    return None;
+                }
+                let is_shown = |connection: &ConnectionId| allowed(&connection.account());
+                Subject::Group {
+                    kind: *kind,
+                    counts,
+                    new: new.iter().filter(|member| is_shown(member)).cloned().collect(),
+                    sample: sample.iter().filter(|(member, _)| is_shown(member)).cloned().collect(),
+                    group: group.clone(),
+                }
+            }
+            shown @ (Subject::Connection { .. }
+            | Subject::Outage(_)
+            | Subject::Sink { .. }
+            | Subject::Test { .. }) => shown.clone(),
+        };
+        Some(Self { subject, ..self.clone() })
+    }
 }
 
 /// One line, with the words of causes as they came: whoever shows it has to escape it.
@@ -73,19 +132,39 @@ impl fmt::Display for Notice {
                 Some(Ending::Paused) => write!(f, "{connection}: over: it was paused"),
                 Some(Ending::Recovered) | None => write!(f, "{connection}: {}", ends(*kind)),
             },
-            (Subject::Group { kind, count, sample, .. }, phase) => {
+            (Subject::Group { kind, counts, sample, .. }, phase) => {
                 let begins = begins(*kind);
+                let count: usize = counts.values().sum();
                 match phase {
                     Phase::Opened => write!(f, "{count} connections: {begins}")?,
                     Phase::Reminder => write!(f, "still {count} connections: {begins}")?,
-                    Phase::Closed if *count == 0 => return write!(f, "over for all: {begins}"),
+                    Phase::Closed if count == 0 => return write!(f, "over for all: {begins}"),
                     Phase::Closed => write!(f, "over for most: {begins}; {count} are left")?,
                 }
                 sample
                     .iter()
+                    .take(NAMED)
                     .try_for_each(|(connection, cause)| write!(f, "; {connection}: {cause}"))
             }
             (Subject::Outage(outage), phase) => write_outage(f, outage, phase),
+            (Subject::Sink { name, since, until, error, given_up }, phase) => {
+                match (phase, until) {
+                    (Phase::Opened, _) => {
+                        write!(f, "sink {name} has taken no notice since {since:.0}: {error}")
+                    }
+                    (Phase::Reminder, _) => write!(
+                        f,
+                        "sink {name}: notices kept too long and given up: {given_up}: {error}"
+                    ),
+                    (Phase::Closed, Some(until)) => {
+                        write!(f, "over: sink {name} took no notice from {since:.0} to {until:.0}")
+                    }
+                    (Phase::Closed, None) => write!(f, "over: sink {name} was removed"),
+                }
+            }
+            (Subject::Test { sink }, _) => {
+                write!(f, "this is a test of sink {sink}: nothing is wrong")
+            }
         }
     }
 }

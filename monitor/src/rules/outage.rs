@@ -8,7 +8,8 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::Settings;
+use super::notice::{Notice, Phase, Subject};
+use super::settings::Settings;
 
 /// What is out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -50,8 +51,14 @@ pub struct Outage {
 }
 
 impl Outage {
-    pub(super) fn key(&self) -> String {
-        format!("outage/{}/{}", self.part, self.since)
+    pub(super) fn notice(self, phase: Phase, at: Timestamp) -> Notice {
+        let key = format!("outage/{}/{}", self.part, self.since);
+        let key = match phase {
+            Phase::Opened => key,
+            Phase::Reminder => format!("{key}/reminder"),
+            Phase::Closed => format!("{key}/closed"),
+        };
+        Notice { key, at, phase, subject: Subject::Outage(self) }
     }
 
     /// Whether connections could not run meanwhile.

@@ -394,3 +394,33 @@ fn a_hold_and_a_forgotten_pause_are_told_by_themselves() {
         ["acme/b: paused for long: paused since 2026-11-14T00:00:00Z"]
     );
 }
+
+#[test]
+fn what_stands_is_known_to_a_receiver_that_forgets() {
+    let late = failing(at(0), at(60), "HTTP 502");
+    let mut refused = in_step(at(60));
+    refused.commit = refused.commit.map(|commit| Commit { rejected_count: 2, ..commit });
+    let names: Vec<String> = (0..6).map(|number| format!("acme/list-{number}")).collect();
+    let mut looks: Vec<(&str, &Facts)> = names.iter().map(|name| (name.as_str(), &late)).collect();
+    looks.push(("acme/z", &refused));
+    let mut scene = Scene::new(at(182));
+    let told = scene.see(at(182), &looks);
+    assert_eq!(told.len(), 2);
+    scene.workers = false;
+    let told_out = (183..190).flat_map(|minute| scene.see(at(minute), &[])).collect::<Vec<_>>();
+    let keys = |notices: &[Notice]| {
+        let mut keys: Vec<_> = notices.iter().map(|one| (one.key.clone(), one.phase)).collect();
+        keys.sort_by(|one, other| one.0.cmp(&other.0));
+        keys.dedup();
+        keys
+    };
+    scene.restart(at(190));
+    let standing = scene.memory.standing();
+    assert_eq!(keys(&standing), keys(&[told, told_out].concat()));
+    let times: Vec<Timestamp> = standing.iter().map(|one| one.at).collect();
+    assert!(times.contains(&at(182)), "those of the openings: {times:?}");
+    // What is over does not stand.
+    scene.workers = true;
+    scene.see(at(191), &[("acme/z", &in_step(at(150)))]);
+    assert_eq!(scene.memory.standing().len(), 1);
+}

@@ -1,6 +1,6 @@
 //! One pass of the watch: what was seen in, notices out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use tidemark_model::ids::ConnectionId;
@@ -15,9 +15,6 @@ use super::mute::Mute;
 use super::notice::{Ending, Notice, Phase, Subject};
 use super::outage::{Activity, Outage, Part};
 use super::settings::Settings;
-
-/// Members that a group's notice names.
-const SAMPLE: usize = 5;
 
 /// What a pass has seen.
 #[derive(Debug)]
@@ -83,6 +80,21 @@ struct Opening {
     cause: Cause,
 }
 
+impl Opening {
+    fn episode(self, now: Timestamp, group: Option<String>) -> (ConnectionId, Episode) {
+        let episode = Episode {
+            kind: self.kind,
+            key: self.key,
+            opened_at: now,
+            cause: self.cause,
+            told_at: now,
+            reminder_count: 0,
+            group,
+        };
+        (self.connection, episode)
+    }
+}
+
 impl Watch {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
@@ -129,7 +141,7 @@ impl Watch {
         let mut note = |part, since, until| {
             let outage = Outage { part, since, until: Some(until) };
             memory.outages.push(outage);
-            memory.tell(outage_notice(outage, Phase::Opened, seen.now));
+            memory.tell(outage.notice(Phase::Opened, seen.now));
         };
         note(Part::Watch, since, seen.now);
         if !seen.temporal {
@@ -183,7 +195,7 @@ impl Watch {
         if silent && memory.outage(part).is_none() {
             let outage = Outage { part, since, until: None };
             memory.outages.push(outage);
-            memory.tell(outage_notice(outage, Phase::Opened, now));
+            memory.tell(outage.notice(Phase::Opened, now));
         }
     }
 
@@ -290,10 +302,11 @@ impl Watch {
         passed: &mut Passed,
     ) {
         if let Some(open) = memory.groups.get_mut(&group) {
-            open.members.extend(openings.iter().map(|opening| opening.connection.clone()));
             passed.joined.extend(openings.iter().map(|one| (one.connection.clone(), one.kind)));
+            openings.iter().for_each(|opening| open.join(opening.connection.clone()));
             for opening in openings {
-                remember(memory, opening, now, Some(group.clone()));
+                let (connection, episode) = opening.episode(now, Some(group.clone()));
+                memory.remember(connection, episode);
             }
             return;
         }
@@ -306,7 +319,7 @@ impl Watch {
                     .group(connection)
                     .is_some_and(|cause| format!("{kind}/{cause}") == group)
         };
-        let mut alone: Vec<(&ConnectionId, &mut Episode)> = memory
+        let alone: Vec<(&ConnectionId, &mut Episode)> = memory
             .episodes
             .iter_mut()
             .flat_map(|(connection, open)| {
@@ -320,28 +333,18 @@ impl Watch {
             }
             return;
         }
-        let mut members = BTreeSet::new();
-        for (connection, episode) in &mut alone {
+        let mut open = Group::new(kind, &group, now);
+        for (connection, episode) in alone {
             episode.group = Some(group.clone());
-            members.insert((*connection).clone());
-            passed.joined.push(((*connection).clone(), kind));
+            open.members.insert(connection.clone());
+            passed.joined.push((connection.clone(), kind));
         }
-        let new: Vec<ConnectionId> =
-            openings.iter().map(|opening| opening.connection.clone()).collect();
-        members.extend(new.iter().cloned());
-        let open = Group {
-            kind,
-            key: format!("group/{group}/{now}"),
-            told_count: members.len(),
-            members,
-            opened_at: now,
-            told_at: now,
-            reminder_count: 0,
-        };
         for opening in openings {
-            remember(memory, opening, now, Some(group.clone()));
+            open.join(opening.connection.clone());
+            let (connection, episode) = opening.episode(now, Some(group.clone()));
+            memory.remember(connection, episode);
         }
-        let notice = group_notice(memory, &open, open.key.clone(), Phase::Opened, new, now);
+        let notice = open.tell(&group, Phase::Opened, &memory.episodes, now);
         memory.tell(notice);
         memory.groups.insert(group, open);
     }
@@ -355,9 +358,8 @@ impl Watch {
             .map(|(name, _)| name.clone())
             .collect();
         for name in over {
-            let Some(group) = memory.groups.remove(&name) else { continue };
-            let key = format!("{}/closed", group.key);
-            let notice = group_notice(memory, &group, key, Phase::Closed, Vec::new(), now);
+            let Some(mut group) = memory.groups.remove(&name) else { continue };
+            let notice = group.tell(&name, Phase::Closed, &memory.episodes, now);
             memory.tell(notice);
             for member in &group.members {
                 for episode in memory.episodes.get_mut(member).into_iter().flatten() {
@@ -396,15 +398,11 @@ impl Watch {
                 });
             }
         }
-        let mut groups = std::mem::take(&mut memory.groups);
-        for group in groups.values_mut().filter(|group| group.reminder_due(now, &self.settings)) {
-            group.reminder_count += 1;
-            group.told_at = now;
-            group.told_count = group.members.len();
-            let key = format!("{}/reminder/{}", group.key, group.reminder_count);
-            reminders.push(group_notice(memory, group, key, Phase::Reminder, Vec::new(), now));
+        for (name, group) in &mut memory.groups {
+            if group.reminder_due(now, &self.settings) {
+                reminders.push(group.tell(name, Phase::Reminder, &memory.episodes, now));
+            }
         }
-        memory.groups = groups;
         reminders.into_iter().for_each(|reminder| memory.tell(reminder));
     }
 }
@@ -414,67 +412,14 @@ fn note_return(memory: &mut Memory, part: Part, now: Timestamp) -> bool {
     let Some(outage) = memory.outage(part) else { return false };
     outage.until = Some(now);
     let outage = *outage;
-    memory.tell(outage_notice(outage, Phase::Closed, now));
+    memory.tell(outage.notice(Phase::Closed, now));
     true
 }
 
-fn outage_notice(outage: Outage, phase: Phase, now: Timestamp) -> Notice {
-    let key = match phase {
-        Phase::Opened => outage.key(),
-        Phase::Reminder => format!("{}/reminder", outage.key()),
-        Phase::Closed => format!("{}/closed", outage.key()),
-    };
-    Notice { key, at: now, phase, subject: Subject::Outage(outage) }
-}
-
-fn group_notice(
-    memory: &Memory,
-    group: &Group,
-    key: String,
-    phase: Phase,
-    new: Vec<ConnectionId>,
-    now: Timestamp,
-) -> Notice {
-    let sample = group
-        .members
-        .iter()
-        .take(SAMPLE)
-        .filter_map(|member| {
-            let episode = memory.episode(member, group.kind)?;
-            Some((member.clone(), episode.cause.clone()))
-        })
-        .collect();
-    let count = group.members.len();
-    Notice { key, at: now, phase, subject: Subject::Group { kind: group.kind, count, new, sample } }
-}
-
 fn open_alone(memory: &mut Memory, opening: Opening, now: Timestamp) {
-    let notice = Notice {
-        key: opening.key.clone(),
-        at: now,
-        phase: Phase::Opened,
-        subject: Subject::Connection {
-            connection: opening.connection.clone(),
-            kind: opening.kind,
-            cause: opening.cause.clone(),
-            ending: None,
-        },
-    };
-    memory.tell(notice);
-    remember(memory, opening, now, None);
-}
-
-fn remember(memory: &mut Memory, opening: Opening, now: Timestamp, group: Option<String>) {
-    memory.note_told(&opening.key);
-    memory.episodes.entry(opening.connection).or_default().push(Episode {
-        kind: opening.kind,
-        key: opening.key,
-        opened_at: now,
-        cause: opening.cause,
-        told_at: now,
-        reminder_count: 0,
-        group,
-    });
+    let (connection, episode) = opening.episode(now, None);
+    memory.tell(episode.standing(&connection));
+    memory.remember(connection, episode);
 }
 
 /// Ends an episode. A group tells of its members' ends when it ends.
@@ -489,7 +434,7 @@ fn close(
     match episode.group {
         Some(group) => {
             if let Some(group) = memory.groups.get_mut(&group) {
-                group.members.remove(connection);
+                group.leave(connection);
             }
         }
         None if muted => {}

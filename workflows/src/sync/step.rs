@@ -1,5 +1,6 @@
 //! The contracts of the activities: what goes in, what comes out, and under which name.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use temporalio_common::ActivityError;
 use temporalio_macros::activity_definitions;
@@ -66,6 +67,9 @@ pub struct HeartbeatDetails {
     /// Failures since the last durable page or batch.
     #[serde(default)]
     pub failure_count: u32,
+    /// When that was written; before the first one, when the step's first attempt began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_at: Option<Timestamp>,
 }
 
 /// The activities of a run. Implemented where the engine is within reach.

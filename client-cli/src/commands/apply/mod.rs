@@ -5,15 +5,14 @@ mod plan;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use tidemark_engine::definitions;
 use tidemark_model::definition::{Definition, parse};
-use tidemark_model::schedule::duration;
 
 use self::plan::{Applied, Change, Planner};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::projected::ProjectedWith;
 use crate::session::Session;
 use crate::ui::output::{self, Entry as _, OutputArgs};
 use crate::ui::table;
@@ -55,15 +54,8 @@ pub(crate) struct Args {
     #[arg(long)]
     offline: bool,
 
-    /// When a step without a sign of life counts as lost; the same for every role
-    #[arg(
-        long,
-        env = "TIDEMARK_HEARTBEAT_TIMEOUT",
-        value_name = "DURATION",
-        value_parser = duration::parse,
-        hide_env_values = true
-    )]
-    heartbeat_timeout: Option<Duration>,
+    #[command(flatten)]
+    projected: ProjectedWith,
 
     #[command(flatten)]
     output: OutputArgs,
@@ -76,7 +68,8 @@ impl Args {
         for warning in secrets::warnings(&definitions) {
             ui.warning(&warning);
         }
-        let planner = Planner::new(session, self.same_destination, self.heartbeat_timeout);
+        let planner =
+            Planner::new(session, self.same_destination, self.projected.settings(session));
         let mut changes = planner.plan(definitions).await?;
         if !self.offline {
             changes = plan::probe(changes).await?;

@@ -1,7 +1,5 @@
 //! What applying definitions would change, and what that costs.
 
-use std::time::Duration;
-
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use tidemark_engine::definitions;
@@ -126,13 +124,8 @@ impl<'s> Planner<'s> {
     pub(super) fn new(
         session: &'s Session,
         same_destination: bool,
-        heartbeat_timeout: Option<Duration>,
+        settings: ProjectionSettings,
     ) -> Self {
-        let default = ProjectionSettings::default();
-        let settings = ProjectionSettings {
-            task_queue: session.task_queue().to_owned(),
-            heartbeat_timeout: heartbeat_timeout.unwrap_or(default.heartbeat_timeout),
-        };
         Self { session, settings, same_destination }
     }
 

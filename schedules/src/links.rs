@@ -1,29 +1,34 @@
 //! Links into Temporal's Web UI.
 
 use tidemark_model::ids::ConnectionId;
-use tidemark_schedules::RunRef;
 use tidemark_workflows::names;
 use url::Url;
 
+use crate::RunRef;
+
 /// Makes links, if somebody said where the Web UI is.
 #[derive(Clone, Debug)]
-pub(crate) struct Links {
+pub struct Links {
     base: Option<Url>,
     namespace: String,
 }
 
 impl Links {
-    pub(crate) fn new(base: Option<Url>, namespace: &str) -> Self {
+    /// `base` is the Web UI's address.
+    #[must_use]
+    pub fn new(base: Option<Url>, namespace: &str) -> Self {
         Self { base, namespace: namespace.to_owned() }
     }
 
     /// The schedule of a connection.
-    pub(crate) fn schedule(&self, connection: &ConnectionId) -> Option<String> {
+    #[must_use]
+    pub fn schedule(&self, connection: &ConnectionId) -> Option<String> {
         self.link(&["schedules", &names::schedule_id(connection)])
     }
 
     /// A run's history.
-    pub(crate) fn run(&self, run: &RunRef) -> Option<String> {
+    #[must_use]
+    pub fn run(&self, run: &RunRef) -> Option<String> {
         self.link(&["workflows", &run.workflow_id, &run.run_id, "history"])
     }
 

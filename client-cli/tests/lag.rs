@@ -1,0 +1,52 @@
+//! Who is behind, by the commit log alone: Temporal is out of reach here.
+
+use tidemark_engine::definitions::{self, StoredDefinition};
+use tidemark_engine::store::Store;
+use tidemark_model::definition::{SourceText, parse};
+
+use crate::call::Place;
+use crate::definitions::GOOD;
+use crate::ran::Ran;
+
+#[test]
+fn one_that_ran_is_in_step() {
+    let answer = Ran::new().place().call(["lag"]);
+    assert_eq!(answer.code, 0, "{answer}");
+    assert_eq!(
+        answer.stdout,
+        "1 connection: 1 in step, 0 behind, 0 held, 0 paused, 0 new. Temporal does not answer: \
+         causes and pauses are not known.\n"
+    );
+    assert!(answer.stderr.contains("Temporal"), "{answer}");
+}
+
+#[test]
+fn the_worst_comes_first_and_causes_are_counted() {
+    let place = Place::new().with_store().claimed();
+    for (id, applied_at) in
+        [("acme/young", "2026-01-02T00:00:00Z"), ("globex/old", "2026-01-01T00:00:00Z")]
+    {
+        let text = GOOD.replace("acme/news", id);
+        let file = SourceText { name: "good.toml".to_owned(), text };
+        let definition = parse(&[file], &[]).unwrap().remove(0);
+        let store = Store::open(&place.store_url()).unwrap();
+        let stored = StoredDefinition {
+            version: 1,
+            applied_at: applied_at.parse().unwrap(),
+            definition: Some(definition),
+            same_destination: false,
+        };
+        let folder = store.connection(&id.parse().unwrap());
+        let put = definitions::put(&folder, stored);
+        tokio::runtime::Runtime::new().unwrap().block_on(put).unwrap();
+    }
+    let answer = place.call(["lag", "-o", "name"]);
+    assert_eq!(answer.stdout, "globex/old\nacme/young\n", "{answer}");
+    let counted = place.call(["lag", "--by", "account", "-o", "json"]);
+    let counted: serde_json::Value = serde_json::from_str(&counted.stdout).unwrap();
+    assert_eq!(counted["summary"]["behind_count"], 2);
+    assert_eq!(counted["behind"][0]["connection_count"], 1);
+    let table = place.call(["lag"]).stdout;
+    assert!(table.contains("2 connections: 0 in step, 2 behind"), "{table}");
+    assert!(table.contains("never"), "{table}");
+}

@@ -1,0 +1,220 @@
+//! What is known of a connection: its commit log, its schedule, and its open run.
+//!
+//! The commit log decides who is late. Temporal is asked for pauses and for the cause.
+
+mod failed;
+mod run;
+mod terms;
+
+use jiff::Timestamp;
+use tidemark_engine::{
+    definitions::{self, StoredDefinition},
+    log::Log,
+    store::{Folder, Store, StoreError},
+};
+use tidemark_model::{
+    definition::Definition, entry::Committed, failure::Failure, ids::ConnectionId,
+};
+use tidemark_schedules::{
+    Description, Listed, Projection, ProjectionSettings, ScheduleClient, ScheduleError,
+};
+
+use crate::rules::{Commit, Ended, Facts, Look, ScheduleState, Terms};
+
+/// Why a look could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LookError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Temporal(#[from] ScheduleError),
+}
+
+/// Looks at connections. Cheap to clone.
+#[derive(Clone)]
+pub struct Looker {
+    store: Store,
+    schedules: ScheduleClient,
+    settings: ProjectionSettings,
+}
+
+impl Looker {
+    /// `settings` are those with which definitions are projected everywhere: a schedule that was
+    /// made with others counts as edited.
+    #[must_use]
+    pub fn new(store: Store, schedules: ScheduleClient, settings: ProjectionSettings) -> Self {
+        Self { store, schedules, settings }
+    }
+
+    /// The store that is read.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The schedules that are read.
+    #[must_use]
+    pub fn schedules(&self) -> &ScheduleClient {
+        &self.schedules
+    }
+
+    /// Looks at one connection: at most two requests to Temporal, and a few to the store. What is
+    /// damaged in the store is part of what is seen.
+    ///
+    /// # Errors
+    /// The store or Temporal does not answer.
+    pub async fn look(&self, connection: &ConnectionId, now: Timestamp) -> Result<Look, LookError> {
+        let facts = match defined(&self.store.connection(connection)).await? {
+            Some((stored, definition)) => {
+                Some(self.facts(connection, &stored, &definition, now).await?)
+            }
+            None => None,
+        };
+        Ok(Look { connection: connection.clone(), facts })
+    }
+
+    async fn facts(
+        &self,
+        connection: &ConnectionId,
+        stored: &StoredDefinition,
+        definition: &Definition,
+        now: Timestamp,
+    ) -> Result<Facts, LookError> {
+        // Temporal first: a commit that comes meanwhile makes the connection no later than it is.
+        let described = match self.schedules.describe(connection).await {
+            Ok(described) => Some(described),
+            Err(ScheduleError::NotFound { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let run = match described.as_ref().and_then(|described| described.running.last()) {
+            Some(run) => run::open(&self.schedules.look_at(run).await?, now),
+            None => None,
+        };
+        let folder = self.store.connection(connection);
+        let logged = Logged::read(&folder, now).await?;
+        let committed_at = logged.commit.as_ref().map(|commit| commit.committed_at);
+        let ended = match (logged.damage.clone(), &described) {
+            (Some(damage), _) => Some(damage),
+            (None, Some(described)) => failed::newest(&folder, described, committed_at).await?,
+            (None, None) => None,
+        };
+        let created_at = described.as_ref().and_then(|described| described.created_at);
+        Ok(Facts {
+            terms: terms::of(stored, definition, logged.commit.as_ref(), created_at),
+            schedule: match &described {
+                Some(described) => {
+                    let projection = Projection::new(definition, stored.version, &self.settings);
+                    schedule(described, &projection, now)
+                }
+                None => ScheduleState::Missing,
+            },
+            commit: logged.commit.as_ref().map(newest),
+            ended,
+            run,
+        })
+    }
+}
+
+/// A look at the store alone, with what a list says of the schedule: enough to say who is late, not
+/// why, and nothing of a schedule that is missing or was edited.
+///
+/// # Errors
+/// The store does not answer.
+pub async fn glance(
+    store: &Store,
+    connection: &ConnectionId,
+    listed: Option<&Listed>,
+    now: Timestamp,
+) -> Result<Look, StoreError> {
+    let folder = store.connection(connection);
+    let Some((stored, definition)) = defined(&folder).await? else {
+        return Ok(Look { connection: connection.clone(), facts: None });
+    };
+    let logged = Logged::read(&folder, now).await?;
+    let first = match (&logged.commit, stored.version) {
+        (Some(_), _) | (None, 1) => None,
+        // An edit gives one that has never been in step no more time.
+        (None, _) => definitions::at(&folder, 1).await?,
+    };
+    let created_at = first.map(|first| first.applied_at);
+    let commit = logged.commit.as_ref();
+    let facts = Facts {
+        terms: Terms {
+            created_at: match commit {
+                // Lag counts from the watermark.
+                Some(commit) => commit.manifest.complete_as_of,
+                None => created_at.unwrap_or(stored.applied_at),
+            },
+            ..terms::of(&stored, &definition, commit, None)
+        },
+        schedule: ScheduleState::Present {
+            paused_since: listed.filter(|listed| listed.paused).map(|listed| {
+                listed.pauses().iter().filter_map(|pause| pause.since).min().unwrap_or(now)
+            }),
+            resumed_at: None,
+            started_at: listed.and_then(|listed| listed.recent.last()?.started_at),
+            as_defined: true,
+        },
+        commit: commit.map(newest),
+        ended: logged.damage,
+        run: None,
+    };
+    Ok(Look { connection: connection.clone(), facts: Some(facts) })
+}
+
+/// The definition that holds; `None` for a connection that was removed, or never was.
+async fn defined(folder: &Folder) -> Result<Option<(StoredDefinition, Definition)>, StoreError> {
+    let stored = definitions::newest(folder).await?;
+    Ok(stored.and_then(|stored| {
+        let definition = stored.definition.clone()?;
+        Some((stored, definition))
+    }))
+}
+
+/// What the commit log says.
+struct Logged {
+    commit: Option<Committed>,
+    /// Why it cannot be read, as the reason why nothing of it counts.
+    damage: Option<Ended>,
+}
+
+impl Logged {
+    async fn read(folder: &Folder, now: Timestamp) -> Result<Self, StoreError> {
+        match Log::open(folder).await {
+            Ok(log) => Ok(Self { commit: log.newest_commit().cloned(), damage: None }),
+            Err(error) if unreadable(&error) => {
+                let failure = Failure::from(error);
+                Ok(Self { commit: None, damage: Some(failed::of(&failure, now)) })
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether the store answered, and what it holds cannot be used. It stays so.
+fn unreadable(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Missing { .. } | StoreError::Damaged { .. } | StoreError::NewerFormat { .. }
+    )
+}
+
+fn newest(commit: &Committed) -> Commit {
+    Commit {
+        number: commit.number.get(),
+        complete_as_of: commit.manifest.complete_as_of,
+        committed_at: commit.committed_at,
+        held_count: commit.receipt.held_count,
+        rejected_count: commit.receipt.rejected_count,
+    }
+}
+
+fn schedule(described: &Description, projection: &Projection, now: Timestamp) -> ScheduleState {
+    let since = described.pauses().iter().filter_map(|pause| pause.since).min();
+    ScheduleState::Present {
+        paused_since: described.paused.then(|| since.or(described.updated_at).unwrap_or(now)),
+        resumed_at: described.resumed_at(),
+        started_at: described.recent.last().and_then(|run| run.started_at),
+        as_defined: described.matches(projection),
+    }
+}

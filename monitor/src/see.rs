@@ -1,0 +1,194 @@
+//! What a pass sees: who may be in trouble, and how those are.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+    time::Duration,
+};
+
+use futures::{StreamExt as _, stream};
+use jiff::{SignedDuration, Timestamp};
+use tidemark_engine::store::{Store, StoreError};
+use tidemark_model::ids::ConnectionId;
+use tidemark_schedules::ProjectionSettings;
+use tokio::{
+    sync::Mutex,
+    time::{Interval, MissedTickBehavior, interval},
+};
+
+use crate::{
+    absence,
+    look::{LookError, Looker},
+    measure,
+    round::Round,
+    rules::{Activity, Look, Memory, Watch},
+    temporal::Way,
+};
+
+/// Connections that are looked at at once.
+const SIMULTANEOUS: usize = 8;
+
+/// The most that one pass looks at; the others have their turn in the next.
+const MOST: usize = 1_000;
+
+/// Those that something is open about are looked at again after so long.
+const AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(55);
+
+/// What was seen of Temporal.
+pub(crate) struct Sight {
+    /// When a worker last asked for work, by Temporal's clock.
+    pub(crate) workers: Option<Timestamp>,
+    pub(crate) looks: Vec<Look>,
+    /// If the watch was away.
+    pub(crate) activity: Option<Activity>,
+}
+
+/// Sees for one monitor.
+pub(crate) struct Eyes {
+    way: Way,
+    settings: ProjectionSettings,
+    round: Round,
+    /// A tick for each look: without hurry, a scheduler answers each by a task of its own.
+    pace: Mutex<Interval>,
+    /// When those that something is open about were looked at.
+    looked: BTreeMap<ConnectionId, Timestamp>,
+}
+
+impl Eyes {
+    /// Looks at most so often in a second, on the average.
+    pub(crate) fn new(way: Way, settings: ProjectionSettings, looks_per_second: usize) -> Self {
+        let between = Duration::from_secs(1) / u32::try_from(looks_per_second).unwrap_or(u32::MAX);
+        let mut pace = interval(between);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        Self {
+            way,
+            settings,
+            round: Round::over(),
+            pace: Mutex::new(pace),
+            looked: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        self.way.store()
+    }
+
+    /// Looks around; `None` if Temporal does not answer everything that it is asked.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) async fn look_around(
+        &mut self,
+        watch: &Watch,
+        memory: &Memory,
+        now: Timestamp,
+    ) -> Result<Option<Sight>, StoreError> {
+        let audited = self.round.share(self.way.store()).await?;
+        let seen = self.try_look_around(watch, memory, audited.clone(), now).await;
+        if seen.is_err() {
+            self.round.put_back(audited);
+        }
+        match seen {
+            Ok(sight) => Ok(Some(sight)),
+            Err(Blind::Store(error)) => Err(error),
+            Err(Blind::Temporal(error)) => {
+                tracing::warn!(error = %with_causes(&*error), "temporal does not answer");
+                Ok(None)
+            }
+        }
+    }
+
+    async fn try_look_around(
+        &mut self,
+        watch: &Watch,
+        memory: &Memory,
+        audited: Vec<ConnectionId>,
+        now: Timestamp,
+    ) -> Result<Sight, Blind> {
+        let schedules = self.way.schedules().await.map_err(Blind::temporal)?.clone();
+        let suspects = schedules.suspects(now).await.map_err(Blind::temporal)?;
+        let workers =
+            schedules.polled_at(&self.settings.task_queue).await.map_err(Blind::temporal)?;
+        let looker = Looker::new(self.way.store().clone(), schedules, self.settings.clone());
+        measure::suspects(suspects.len());
+        let open: BTreeSet<&ConnectionId> = memory.open().collect();
+        self.looked.retain(|connection, _| open.contains(connection));
+        let suspects = suspects.into_iter().map(|listed| listed.connection);
+        // Of those that are open, the ones that have waited longest come first.
+        let mut again: Vec<&ConnectionId> =
+            open.iter().copied().filter(|open| self.due(open, now)).collect();
+        again.sort_by_key(|connection| self.looked.get(*connection));
+        let mut chosen = BTreeSet::new();
+        let whom: Vec<ConnectionId> = suspects
+            .filter(|suspect| !open.contains(suspect))
+            .chain(watch.doubted().cloned())
+            .chain(audited)
+            .chain(again.into_iter().cloned())
+            .filter(|connection| chosen.insert(connection.clone()))
+            .take(MOST)
+            .collect();
+        let looks = self.look_at(&looker, &whom).await?;
+        self.looked.extend(whom.into_iter().map(|connection| (connection, now)));
+        let activity = match watch.away_since(memory, now) {
+            Some(since) => absence::activity(&looker, since).await?,
+            None => None,
+        };
+        Ok(Sight { workers, looks, activity })
+    }
+
+    fn due(&self, connection: &ConnectionId, now: Timestamp) -> bool {
+        self.looked.get(connection).is_none_or(|at| now.duration_since(*at) >= AGAIN_AFTER)
+    }
+
+    async fn look_at(
+        &self,
+        looker: &Looker,
+        whom: &[ConnectionId],
+    ) -> Result<Vec<Look>, LookError> {
+        let mut looks = stream::iter(whom)
+            .map(async |connection| {
+                self.pace.lock().await.tick().await;
+                looker.look(connection, Timestamp::now()).await
+            })
+            .buffer_unordered(SIMULTANEOUS);
+        let mut seen = Vec::with_capacity(whom.len());
+        while let Some(look) = looks.next().await {
+            seen.push(look?);
+        }
+        measure::looked(seen.len());
+        Ok(seen)
+    }
+}
+
+/// Why nothing was seen.
+enum Blind {
+    Store(StoreError),
+    /// Temporal does not answer, or not this: nothing is concluded from what it does not say.
+    Temporal(Box<dyn Error + Send + Sync>),
+}
+
+impl Blind {
+    fn temporal(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Temporal(Box::new(error))
+    }
+}
+
+impl From<LookError> for Blind {
+    fn from(error: LookError) -> Self {
+        match error {
+            LookError::Store(error) => Self::Store(error),
+            LookError::Temporal(error) => Self::temporal(error),
+        }
+    }
+}
+
+/// An error in one line, with what caused it.
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text += &format!(": {cause}");
+        next = cause.source();
+    }
+    text
+}
