@@ -1,7 +1,11 @@
 //! The monitor as a process: what it finds by visibility, decides by the commit log, and tells.
 
 use tidemark_simulator::Mutation;
-use tidemark_tests::{LIST, MAILCHIMP_KEY, Receiver, Stage};
+use tidemark_tests::{LIST, MAILCHIMP_KEY, Receiver, Role, Stage};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use crate::{TOMBSTONE, stage};
 
@@ -13,23 +17,48 @@ fn archive(stage: &Stage, many: usize) {
     }
 }
 
-/// The kinds and phases that a receiver was told of a connection.
+/// The kinds and phases that a receiver was told of a connection, without repetitions of a key.
 fn told(receiver: &Receiver, connection: &str) -> Vec<(String, String)> {
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let mut keys = std::collections::BTreeSet::new();
     let notices = receiver.notices();
     let own = notices.iter().filter(|notice| notice["connection"] == connection);
-    own.map(|notice| (text(&notice["kind"]), text(&notice["phase"]))).collect()
+    own.filter(|notice| keys.insert(text(&notice["key"])))
+        .map(|notice| (text(&notice["kind"]), text(&notice["phase"])))
+        .collect()
+}
+
+/// What a monitor answers at its operators' door.
+async fn asked(monitor: &Role, path: &str) -> String {
+    let log = monitor.log();
+    let (_, rest) = log.split_once("/healthz and /metrics at http://").unwrap();
+    let door = rest.lines().next().unwrap().trim();
+    let mut stream = TcpStream::connect(door).await.unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn removals_that_are_held_are_told_once_and_so_is_their_end() {
+async fn removals_that_are_held_are_told_once_by_two_monitors_and_so_is_their_end() {
     let stage = stage("told", 40).await;
     stage.apply(TOMBSTONE).await;
     let _worker = stage.worker(&[]);
     stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
     let receiver = Receiver::start().await;
-    let first = stage.monitor(&receiver.sink());
-    first.wait_log("monitor starts").await;
+    let file = format!(
+        "dead_man = \"{}\"\nops_address = \"127.0.0.1:0\"\n{}",
+        receiver.alive(),
+        receiver.sink()
+    );
+    let (first, second) = (stage.monitor(&file), stage.monitor(&file));
+    for monitor in [&first, &second] {
+        monitor.wait_log("monitor watches").await;
+        let health = asked(monitor, "/healthz").await;
+        assert!(health.starts_with("HTTP/1.0 200") && health.ends_with("ok\n"), "{health}");
+    }
+    receiver.wait_ping().await;
     archive(&stage, 25);
     stage.ask(["start", stage.id(), "--wait"]).await.expect(4);
 
@@ -41,10 +70,15 @@ async fn removals_that_are_held_are_told_once_and_so_is_their_end() {
     assert!(listed.contains("0 in step, 0 behind, 1 held"), "{listed}");
     assert!(listed.contains("Temporal answers, and workers poll"), "{listed}");
 
+    let metrics = asked(&first, "/metrics").await;
+    assert!(metrics.contains("tidemark_monitor_passes_total{result=\"complete\"}"), "{metrics}");
+
     // Whoever watches next knows what was told.
-    let (code, log) = first.terminate().await;
-    assert_eq!(code, 0, "{log}");
-    let _second = stage.monitor(&receiver.sink());
+    for monitor in [first, second] {
+        let (code, log) = monitor.terminate().await;
+        assert_eq!(code, 0, "{log}");
+    }
+    let _third = stage.monitor(&file);
     let approve = ["exceptions", stage.id(), "approve", "--all", "--yes", "--as", "eve"];
     stage.ask(approve).await.expect(0);
     stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
