@@ -57,6 +57,9 @@ pub(crate) struct Connection {
     pub(crate) edited_at: Option<i64>,
     pub(crate) reread: bool,
     pub(crate) damage: Option<Damage>,
+    pub(crate) damage_at: Option<i64>,
+    /// When its schedule was made anew.
+    pub(crate) remade_at: Option<i64>,
     pub(crate) started_at: Option<i64>,
     pub(crate) run: Option<(i64, Plan)>,
     /// Told apart by this, an event of a run that is no more means nothing.
@@ -107,6 +110,8 @@ impl Connection {
             edited_at: None,
             reread: false,
             damage: None,
+            damage_at: None,
+            remade_at: None,
             started_at: None,
             run: None,
             generation: 0,

@@ -17,7 +17,7 @@ pub(crate) enum Defect {
     NoFirstSync,
     /// It trusts every clock.
     NoSkew,
-    /// It takes no silence for an outage.
+    /// It takes no silence for an outage, and does not ask what went on while it was away.
     NoOutages,
     /// It begins anew after each restart.
     ForgetsAtRestart,

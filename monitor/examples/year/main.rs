@@ -4,11 +4,15 @@
 //!
 //! What truly was late is known, so false, missed and repeated notices are counted.
 
+mod case;
 mod connection;
+mod deadline;
 mod defect;
 mod guard;
+mod outage;
 mod plan;
 mod script;
+mod sight;
 mod span;
 mod tally;
 #[cfg(test)]
@@ -17,6 +21,7 @@ mod truth;
 mod world;
 
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::time::Instant;
 
 use clap::Parser;
@@ -41,6 +46,9 @@ struct Options {
     connections: usize,
     #[arg(long, default_value_t = 30, value_name = "DAYS")]
     days: i64,
+    /// How many months are simulated at the same time
+    #[arg(long, default_value_t = 2, value_name = "COUNT")]
+    threads: usize,
     /// A wrong rule, to see what it does
     #[arg(long, value_enum, default_value_t)]
     defect: Defect,
@@ -58,28 +66,38 @@ fn simulate(seed: u64, size: Size, defect: Defect) -> (Tally, u64) {
         guard.pass(place % world.script.watches.len(), at, &mut world);
         at += PASS;
     }
-    guard::count_outages(&guard, &mut world);
+    outage::count_outages(&guard, &mut world);
+    world.truth.tally.memory_size = guard.memory_size;
     (world.truth.tally, world.run_count)
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
     let size = Size { connections: options.connections, days: options.days };
-    let mut all = Tally::default();
-    let mut run_count = 0;
-    for seed in options.first..options.first + options.seeds {
-        let begun_at = Instant::now();
-        let (tally, runs) = simulate(seed, size, options.defect);
-        let verdict = if tally.flawless() { "ok" } else { "WRONG" };
-        let seconds = begun_at.elapsed().as_secs_f64();
-        say(&format!(
-            "seed {seed}: {verdict}, {runs} runs, {} notices, {seconds:.1} s",
-            tally.notices
-        ));
-        tally.wrong.iter().for_each(|wrong| say(&format!("  {wrong}")));
-        all.add(&tally);
-        run_count += runs;
-    }
+    let seeds = Mutex::new(options.first..options.first + options.seeds);
+    let months = Mutex::new((Tally::default(), 0));
+    std::thread::scope(|scope| {
+        for _ in 0..options.threads.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let Some(seed) = seeds.lock().expect("nobody panicked").next() else { break };
+                    let begun_at = Instant::now();
+                    let (tally, runs) = simulate(seed, size, options.defect);
+                    let seconds = begun_at.elapsed().as_secs_f64();
+                    let mut months = months.lock().expect("nobody panicked");
+                    let verdict = if tally.flawless() { "ok" } else { "WRONG" };
+                    let notices = tally.notices;
+                    say(&format!(
+                        "seed {seed}: {verdict}, {runs} runs, {notices} notices, {seconds:.1} s"
+                    ));
+                    tally.wrong.iter().for_each(|wrong| say(&format!("  {wrong}")));
+                    months.0.add(&tally);
+                    months.1 += runs;
+                }
+            });
+        }
+    });
+    let (all, run_count) = months.into_inner().expect("nobody panicked");
     report(&all, &options, run_count);
     if all.flawless() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -87,8 +105,9 @@ fn main() -> ExitCode {
 fn report(all: &Tally, options: &Options, run_count: u64) {
     let Options { seeds, connections, days, .. } = options;
     say(&format!(
-        "{seeds} seeds, {connections} connections, {days} days: {run_count} runs, {} notices",
-        all.notices
+        "{seeds} seeds, {connections} connections, {days} days: {run_count} runs, {} notices, \
+         {} bytes to remember at most",
+        all.notices, all.memory_size
     ));
     say("kind         cases     told  false missed  twice unclosed  latest  latest by audit");
     let line = |name: &str, counts: &Counts| {

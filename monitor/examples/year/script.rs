@@ -2,6 +2,7 @@
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
+use crate::deadline::SURE;
 use crate::span::{DAY, HOUR, MINUTE, Span, Spans};
 
 pub(crate) const SOURCES: usize = 8;
@@ -67,6 +68,8 @@ pub(crate) struct Script {
     pub(crate) workers: Spans,
     /// Either of them.
     pub(crate) platform: Spans,
+    /// Either of them for so long that it counts.
+    pub(crate) outages: Spans,
     /// For each watch, when it is down.
     pub(crate) watches: Vec<Spans>,
     /// When none is up.
@@ -123,6 +126,18 @@ impl Draw {
             .collect()
     }
 
+    /// A few connections, be the installation small or large, from early on.
+    fn few(&mut self, low: i64, high: i64) -> Vec<Spell> {
+        let connections = self.size.connections;
+        (0..(connections / 500).max(4))
+            .map(|_| {
+                let from = self.between(6 * HOUR, self.size.days * DAY / 5);
+                let span = Span::new(from, self.between(low, high));
+                Spell { first: self.rng.random_range(0..connections), count: 1, span }
+            })
+            .collect()
+    }
+
     /// The same for accounts, which are runs of neighbours.
     fn bulk(&mut self, per_month: i64, low: i64, high: i64) -> Vec<Spell> {
         let count = self.size.connections / 50;
@@ -163,7 +178,9 @@ impl Script {
             watches.push(Spans::of(down));
         }
         let (temporal, workers) = (Spans::of(temporal), Spans::of(workers));
-        let platform = Spans::of(temporal.iter().chain(workers.iter()).collect());
+        let platform = || temporal.iter().chain(workers.iter());
+        let outages = Spans::of(platform().filter(|out| out.length() >= SURE).collect());
+        let platform = Spans::of(platform().collect());
         let each = |draw: &mut Draw, count: usize, per_month, low, high| {
             (0..count).map(|_| Spans::of(draw.spans(per_month, low, high))).collect()
         };
@@ -172,6 +189,12 @@ impl Script {
         let initial = size.connections * 9 / 10;
         let events = events(&mut draw, initial, &temporal);
         let skew = |draw: &mut Draw| draw.between(-MINUTE, MINUTE + 1);
+        // Some fail while visibility has nothing of them.
+        let hidden = draw.few(12 * HOUR, 3 * DAY);
+        let with_hidden = |mut spells: Vec<Spell>| {
+            spells.extend(&hidden);
+            each_of(size, &spells)
+        };
         Self {
             size,
             initial,
@@ -179,15 +202,16 @@ impl Script {
             temporal,
             workers,
             platform,
+            outages,
             watches,
             sources,
             destinations,
             visibility_late: Spans::of(draw.spans(4, 10 * MINUTE, 3 * HOUR)),
             events,
             rate_limits: each_of(size, &draw.bulk(20, 5 * MINUTE, 6 * HOUR)),
-            refused: each_of(size, &draw.spells(6, HOUR, 3 * DAY)),
+            refused: with_hidden(draw.spells(6, HOUR, 3 * DAY)),
             slow: each_of(size, &draw.spells(10, HOUR, 2 * DAY)),
-            omitted: each_of(size, &draw.spells(20, HOUR, 5 * DAY)),
+            omitted: with_hidden(draw.spells(20, HOUR, 5 * DAY)),
             holds: each_of(size, &draw.spells(5, HOUR, 3 * DAY)),
             rejections: each_of(size, &draw.spells(8, HOUR, 5 * DAY)),
             mutes: draw.bulk(10, HOUR, 2 * DAY),
@@ -199,6 +223,34 @@ impl Script {
     /// When the month ends.
     pub(crate) fn end(&self) -> i64 {
         self.size.days * DAY
+    }
+
+    /// What was not as always for a connection: to find out why it was judged as it was.
+    pub(crate) fn around(&self, number: usize, span: Span) -> String {
+        let list = |name: &str, spans: &Spans| -> Vec<String> {
+            spans.within(span).map(|one| format!("{name} {}..{}", one.from, one.to)).collect()
+        };
+        let mut found = list("temporal", &self.temporal);
+        found.extend(list("workers", &self.workers));
+        for (watch, down) in self.watches.iter().enumerate() {
+            found.extend(list(&format!("watch {watch}"), down));
+        }
+        found.extend(list("visibility", &self.visibility_late));
+        found.extend(list("omitted", &self.omitted[number]));
+        found.extend(list("limited", &self.rate_limits[number]));
+        let muted = self.muted(number, span);
+        found.extend(muted.map(|mute| format!("muted {}..{}", mute.from, mute.to)));
+        found.join(", ")
+    }
+
+    /// The last mute of a connection that shares an instant with a span.
+    pub(crate) fn muted(&self, number: usize, span: Span) -> Option<Span> {
+        let mutes = self.mutes.iter().filter(|mute| {
+            (mute.first..mute.first + mute.count).contains(&number)
+                && mute.span.from < span.to
+                && mute.span.to > span.from
+        });
+        mutes.map(|mute| mute.span).max_by_key(|span| span.to)
     }
 
     /// How far a watch's clock is ahead. It is set anew every five days.
@@ -237,9 +289,24 @@ fn events(draw: &mut Draw, initial: usize, temporal: &Spans) -> Vec<Event> {
         note(spell.span.from, Act::Edit, spell.first, 1);
     }
     for damage in [Damage::Deleted, Damage::Edited, Damage::Silent] {
-        for spell in draw.spells(1, 10 * MINUTE, 2 * DAY) {
+        for spell in draw.spells(3, 10 * MINUTE, 2 * DAY) {
             note(spell.span.from, Act::Break(damage), spell.first, 1);
             note(spell.span.to, Act::Repair, spell.first, 1);
+        }
+        for spell in draw.few(3 * HOUR, 2 * DAY) {
+            note(spell.span.from, Act::Break(damage), spell.first, 1);
+            note(spell.span.to, Act::Repair, spell.first, 1);
+        }
+    }
+    // Paused and forgotten.
+    for spell in draw.few(7 * DAY + 3 * HOUR, 20 * DAY) {
+        note(spell.span.from, Act::Pause, spell.first, 1);
+        note(spell.span.to, Act::Resume, spell.first, 1);
+    }
+    for event in events.iter_mut().filter(|event| event.act != Act::Return) {
+        // Without Temporal nothing can be done to a schedule.
+        if let Some(out) = temporal.at(event.at) {
+            event.at = out.to + draw.between(1, MINUTE);
         }
     }
     events.sort_by_key(|event| event.at);

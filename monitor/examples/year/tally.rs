@@ -31,6 +31,8 @@ pub(crate) struct Tally {
     pub(crate) outages: Counts,
     /// Notices, reminders included, and connections that they were about.
     pub(crate) notices: u64,
+    /// The most bytes of what the watches had to remember.
+    pub(crate) memory_size: usize,
     pub(crate) wrong: Vec<String>,
 }
 
@@ -95,6 +97,7 @@ impl Tally {
         }
         self.outages.add(&other.outages);
         self.notices += other.notices;
+        self.memory_size = self.memory_size.max(other.memory_size);
     }
 }
 

@@ -1,51 +1,24 @@
 //! Who truly is late, held, refused, badly scheduled or forgotten, and since when: worked out from
 //! the world and the script, never from the rules that are under test.
-//!
-//! Where a rule is free (whether a stop of four minutes counts as an outage, say), a notice is
-//! false only if no reading of the rules allows it, and missed only if every reading asks for it.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 
 use tidemark_monitor::rules::Kind;
 
+use crate::case::{Case, Former, How, SOON, allowance, excused, lost_tick, told_from};
 use crate::connection::Connection;
-use crate::plan::Work;
-use crate::script::{Damage, Script};
-use crate::span::{DAY, HOUR, MINUTE, Span};
+use crate::deadline::{APART, Deadline};
+use crate::script::Script;
+use crate::span::{DAY, HOUR, Span};
 use crate::tally::Tally;
 use crate::world::base;
 
-const FIRST_SYNC: i64 = DAY;
-const STALL: i64 = 30 * MINUTE;
-const CATCH_UP: i64 = 30 * MINUTE;
 const LONG_PAUSE: i64 = 7 * DAY;
-/// Stops that are longer are outages for certain, shorter ones for certain are not.
-const SURE: i64 = 5 * MINUTE;
-const PERHAPS: i64 = 2 * MINUTE;
-/// By how much an outage looks longer than it was: an idle worker polls once a minute.
-const SEEN: i64 = 90;
-/// How soon somebody is told, and how soon of what visibility omits.
-pub(crate) const SOON: i64 = 5 * MINUTE;
-pub(crate) const AUDITED: i64 = HOUR;
-
-/// A time in which a connection has one kind of trouble.
-#[derive(Clone, Copy, Debug)]
-struct Case {
-    since: i64,
-    /// For lag: the deadline without what outages add, and what it counts from.
-    raw: i64,
-    base: i64,
-    ended_at: Option<i64>,
-    told: bool,
-    missed: bool,
-    /// A group tells of it, and of its end.
-    grouped: bool,
-    closed: bool,
-}
 
 pub(crate) struct Truth {
-    cases: BTreeMap<(usize, Kind), Case>,
+    /// Of each connection, the newest case of each kind.
+    cases: Vec<Vec<Case>>,
     /// When a connection has to be looked at, and the same by connection.
     due: BinaryHeap<Reverse<(i64, usize)>>,
     queued: Vec<i64>,
@@ -57,7 +30,7 @@ pub(crate) struct Truth {
 impl Truth {
     pub(crate) fn new(connections: usize) -> Self {
         Self {
-            cases: BTreeMap::new(),
+            cases: vec![Vec::new(); connections],
             due: BinaryHeap::new(),
             queued: vec![i64::MAX; connections],
             checks: BinaryHeap::new(),
@@ -68,93 +41,123 @@ impl Truth {
     /// Something happened to a connection.
     pub(crate) fn touch(&mut self, number: usize, at: i64, now: &Connection, script: &Script) {
         let running = now.exists && now.paused_since.is_none();
-        if !running || base(now) + now.max_lag > at {
-            self.end(number, Kind::Late, at);
-        }
-        let count = |kind| match (kind, now.commit) {
-            (Kind::Held, Some(commit)) => commit.held,
-            (_, Some(commit)) => commit.rejected,
-            (_, None) => 0,
-        };
-        for kind in [Kind::Held, Kind::Rejecting] {
-            if !now.exists || count(kind) == 0 {
+        let exceptions = now.commit.map_or((0, 0), |commit| (commit.held, commit.rejected));
+        for (kind, count) in [(Kind::Held, exceptions.0), (Kind::Rejecting, exceptions.1)] {
+            if !now.exists || count == 0 {
                 self.end(number, kind, at);
             } else if running {
-                self.begin(number, kind, Case::new(at));
+                self.begin(number, kind, at, Some(at), now.unpublished);
             } else if self.open(number, kind).is_some_and(|case| !case.told) {
                 // Of a paused connection nothing has to be told.
-                self.cases.remove(&(number, kind));
+                self.end(number, kind, at);
             }
         }
         match now.damage {
-            Some(_) if now.exists => self.begin(number, Kind::Schedule, Case::new(at)),
+            Some(_) if now.exists => self.begin(number, Kind::Schedule, at, Some(at), false),
             _ => self.end(number, Kind::Schedule, at),
         }
-        if !now.exists || now.paused_since.is_none() {
+        if running || !now.exists {
             self.end(number, Kind::Paused, at);
         }
-        self.queue(number, at, now, script);
+        self.look(number, at, now, script);
     }
 
-    /// Looks at a connection, and says when to look again.
-    fn queue(&mut self, number: usize, at: i64, now: &Connection, script: &Script) {
-        let next = match now.paused_since {
-            _ if !now.exists => return,
-            Some(since) => {
-                if since + LONG_PAUSE <= at {
-                    self.begin(number, Kind::Paused, Case::new(since + LONG_PAUSE));
-                    return;
-                }
-                since + LONG_PAUSE
+    /// Looks at what time alone changes, and says when to look again.
+    fn look(&mut self, number: usize, at: i64, now: &Connection, script: &Script) {
+        let mut next = i64::MAX;
+        if let Some(since) = now.paused_since.filter(|_| now.exists) {
+            if since + LONG_PAUSE <= at {
+                self.begin(number, Kind::Paused, at, Some(at), false);
+            } else {
+                next = since + LONG_PAUSE;
             }
-            None if self.open(number, Kind::Late).is_some() => return,
-            None => {
-                let raw = raw_deadline(now, at);
-                let since = after_outages(raw, base(now), script);
-                if since <= at {
-                    // What is late already had time for another reason until now.
-                    let raw = if since < at { at } else { raw };
-                    self.begin(number, Kind::Late, Case { raw, base: base(now), ..Case::new(at) });
-                    return;
-                }
-                since
-            }
-        };
+        }
+        if !now.exists || now.paused_since.is_some() || base(now) + now.max_lag > at {
+            self.end(number, Kind::Late, at);
+        }
+        if now.exists && now.paused_since.is_none() {
+            next = next.min(self.look_at_lag(number, at, now, script));
+        }
         if next < self.queued[number] {
             self.queued[number] = next;
             self.due.push(Reverse((next, number)));
         }
     }
 
-    fn open(&self, number: usize, kind: Kind) -> Option<&Case> {
-        self.cases.get(&(number, kind)).filter(|case| case.ended_at.is_none())
-    }
-
-    fn begin(&mut self, number: usize, kind: Kind, case: Case) {
-        if let Some(before) = self.cases.get_mut(&(number, kind)) {
-            match before.ended_at {
-                None => return,
-                // It was over by a hair, and perhaps not by the clock of the watch.
-                Some(ended)
-                    if before.told && !before.closed && case.since < ended + 10 * MINUTE =>
-                {
-                    before.ended_at = None;
-                    return;
-                }
-                Some(_) => {}
+    /// When to look again.
+    fn look_at_lag(&mut self, number: usize, at: i64, now: &Connection, script: &Script) -> i64 {
+        if self.open(number, Kind::Late).is_some_and(|case| case.told) {
+            return i64::MAX;
+        }
+        let Deadline { earliest, latest, stands_until } = Deadline::of(now, at, script);
+        if earliest > at {
+            // It has time again before anybody had to be told.
+            self.end(number, Kind::Late, at);
+            return earliest.min(stands_until);
+        }
+        self.begin(number, Kind::Late, at, None, false);
+        let case = self.case(number, Kind::Late).expect("it has just begun");
+        let owed_at = (latest <= at).then_some(at);
+        if case.owed_at.is_none() || owed_at.is_none() {
+            case.owed_at = owed_at;
+            if owed_at.is_some() && !case.told {
+                self.checks.push(Reverse((at, number, Kind::Late)));
             }
         }
-        self.cases.insert((number, kind), case);
-        self.checks.push(Reverse((case.since, number, kind)));
+        if latest <= at { stands_until } else { latest.min(stands_until) }
+    }
+
+    fn case(&mut self, number: usize, kind: Kind) -> Option<&mut Case> {
+        self.cases[number].iter_mut().find(|case| case.kind == kind)
+    }
+
+    fn open(&self, number: usize, kind: Kind) -> Option<&Case> {
+        self.cases[number].iter().find(|case| case.kind == kind && case.ended_at.is_none())
+    }
+
+    fn begin(
+        &mut self,
+        number: usize,
+        kind: Kind,
+        at: i64,
+        owed_at: Option<i64>,
+        unpublished: bool,
+    ) {
+        let mut fresh = Case::new(kind, at, owed_at, unpublished);
+        match self.case(number, kind) {
+            Some(Case { ended_at: None, .. }) => return,
+            // It was over by a hair, and perhaps not by the clock of the watch.
+            Some(case)
+                if case.told
+                    && !case.closed
+                    && case.ended_at.is_some_and(|end| at < end + SOON) =>
+            {
+                (case.ended_at, case.again) = (None, true);
+                return;
+            }
+            Some(case) => {
+                let grouped = case.grouped;
+                let told = case.ended_at.filter(|_| case.told && !case.closed);
+                let former = told.map(|ended_at| Former { ended_at, grouped });
+                fresh.former = former.or(case.former);
+                *case = fresh;
+            }
+            None => self.cases[number].push(fresh),
+        }
         self.tally.begun(kind);
+        if owed_at.is_some() {
+            self.checks.push(Reverse((at, number, kind)));
+        }
     }
 
     fn end(&mut self, number: usize, kind: Kind, at: i64) {
-        if let Some(case) = self.cases.get_mut(&(number, kind))
+        if let Some(case) = self.case(number, kind)
             && case.ended_at.is_none()
         {
             case.ended_at = Some(at);
-            self.checks.push(Reverse((at + SOON, number, kind)));
+            if case.told {
+                self.checks.push(Reverse((at + SOON, number, kind)));
+            }
         }
     }
 
@@ -166,7 +169,7 @@ impl Truth {
             self.due.pop();
             if self.queued[number] == at {
                 self.queued[number] = i64::MAX;
-                self.queue(number, at, &connections[number], script);
+                self.look(number, at, &connections[number], script);
             }
         }
         while let Some(Reverse((at, number, kind))) = self.checks.peek().copied()
@@ -178,30 +181,45 @@ impl Truth {
     }
 
     fn check(&mut self, number: usize, kind: Kind, at: i64, now: &Connection, script: &Script) {
-        let Some(case) = self.cases.get(&(number, kind)).copied() else { return };
+        let Some(case) = self.case(number, kind).map(|case| *case) else { return };
         let by = match case.ended_at {
             None if case.told || case.missed => return,
-            None => must_be_told_by(number, kind, &case, at, now, script),
+            None => {
+                let Some(from) = told_from(number, &case, at, now, script) else { return };
+                from + allowance(number, &case, at, now, script)
+            }
             Some(_) if !case.told || case.grouped || case.closed => return,
             // What ends while it is muted ends without a word.
-            Some(from) if muted(number, Span { from, to: at }, script).is_some() => return,
-            // A schedule is seen to fire again at its next tick.
-            Some(ended) if kind == Kind::Schedule => {
-                excused(number, ended, now.interval + SOON, script) + now.interval + SOON
+            Some(from) if script.muted(number, Span { from, to: at }).is_some() => {
+                self.case(number, kind).expect("it was there").closed = true;
+                return;
             }
+            // The commit that ended it is not the last one any more, and that one was not in time.
+            Some(ended) if script.unwatched.at(ended).is_some() && perhaps_slow(now) => at + SOON,
             Some(ended) => excused(number, ended, SOON, script) + SOON,
         };
         if by > at {
             self.checks.push(Reverse((by, number, kind)));
             return;
         }
-        let case = self.cases.get_mut(&(number, kind)).expect("it was there");
+        // What it was told of was over and began again while nobody watched, and nobody can know:
+        // that notice still stands.
+        let away = case.former.and_then(|former| script.unwatched.at(former.ended_at));
+        if case.ended_at.is_none() && away.is_some_and(|away| case.since < away.to) {
+            let case = self.case(number, kind).expect("it was there");
+            (case.told, case.former) = (true, None);
+            return;
+        }
+        let case = self.case(number, kind).expect("it was there");
+        let around = Span { from: base(now).min(at - HOUR), to: at + HOUR };
         if case.ended_at.is_some() {
             case.closed = true;
-            self.tally.unclosed(kind, format!("{at}: {} {kind} {case:?}", now.id));
+            let text = format!("{at}: {case:?} {now:?}; {}", script.around(number, around));
+            self.tally.unclosed(kind, text);
         } else {
             case.missed = true;
-            self.tally.missed(kind, format!("{at}: {} {kind} {case:?} {now:?}", now.id));
+            let text = format!("{at}: {case:?} {now:?}; {}", script.around(number, around));
+            self.tally.missed(kind, text);
         }
     }
 
@@ -211,197 +229,79 @@ impl Truth {
         number: usize,
         kind: Kind,
         at: i64,
-        grouped: bool,
+        how: How,
         now: &Connection,
         script: &Script,
     ) {
-        let known = self.cases.get_mut(&(number, kind));
-        let known = match known {
+        let grouped = how != How::Alone;
+        if let Some(case) = self.case(number, kind)
+            && case.told
+            && !case.closed
+            && (grouped || case.ended_at.is_none())
+        {
+            let before = *case;
             // It was told alone; from now on a group tells of it, and of its end.
-            Some(case) if grouped && case.told && !case.closed => {
-                case.grouped = true;
-                return;
+            case.grouped |= grouped;
+            case.again &= how == How::Counted;
+            if how != How::Counted && !before.again {
+                self.tally.twice(kind, format!("{at}: {} {before:?}", now.id));
             }
-            known => known.filter(|case| case.ended_at.is_none()),
-        };
-        let Some(case) = known else {
-            let raw = raw_deadline(now, at);
-            self.tally.lied(kind, format!("{at}: {} {kind} raw {raw} {now:?}", now.id));
-            return;
-        };
-        if case.told {
-            self.tally.twice(kind, format!("{at}: {} {kind} {case:?}", now.id));
             return;
         }
+        if kind == Kind::Late
+            && self.open(number, kind).is_none()
+            && now.exists
+            && now.paused_since.is_none()
+            && Deadline::known(now, at, script) <= at
+        {
+            self.begin(number, kind, at, None, false);
+        }
+        let muted = script.muted(number, Span { from: at, to: at + 1 }).is_some();
+        let early = kind == Kind::Schedule && lost_tick(now).is_some_and(|tick| at < tick);
+        let Some(case) = self.case(number, kind).filter(|case| case.ended_at.is_none()) else {
+            self.lied(number, kind, at, now, script);
+            return;
+        };
         (case.told, case.grouped) = (true, grouped);
+        let former = case.former.take();
         let case = *case;
-        let allowed = allowance(number, kind, &case, at, now, script);
-        let from = told_from(number, kind, &case, at, now, script);
-        self.tally.told(kind, at - from, allowed == SOON);
+        if former.is_some_and(|former| !former.grouped) {
+            self.tally.unclosed(kind, format!("{at}: the one before {case:?} {now:?}"));
+        }
+        if muted || early {
+            self.lied(number, kind, at, now, script);
+        }
+        let from = told_from(number, &case, at, now, script).unwrap_or(at);
+        let soon = allowance(number, &case, at, now, script) == SOON;
+        self.tally.told(kind, at - from, soon);
+    }
+
+    fn lied(&mut self, number: usize, kind: Kind, at: i64, now: &Connection, script: &Script) {
+        let deadline = Deadline::of(now, at, script);
+        let around = script.around(number, Span { from: base(now).min(at - HOUR), to: at + HOUR });
+        let case = self.case(number, kind).map(|case| *case);
+        self.tally.lied(kind, format!("{at}: {deadline:?} {case:?} {now:?}; {around}"));
     }
 
     /// Somebody was told that trouble is over.
     pub(crate) fn closed(&mut self, number: usize, kind: Kind, at: i64) {
-        match self.cases.get_mut(&(number, kind)) {
+        match self.case(number, kind) {
+            Some(case) if case.former.is_some() && !case.told => case.former = None,
             Some(case) if case.ended_at.is_some() => case.closed = true,
-            case => self.tally.closed_early(kind, format!("{at}: {number} {kind} {case:?}")),
-        }
-    }
-}
-
-impl Case {
-    fn new(since: i64) -> Self {
-        Self {
-            since,
-            raw: since,
-            base: since,
-            ended_at: None,
-            told: false,
-            missed: false,
-            grouped: false,
-            closed: false,
-        }
-    }
-}
-
-/// The deadline, as it is at an instant, without what outages add.
-fn raw_deadline(now: &Connection, at: i64) -> i64 {
-    let strict = base(now) + now.max_lag;
-    let begun = now.created_at.max(now.resumed_at.unwrap_or(i64::MIN));
-    // The run after a long first one still belongs to it.
-    let unfinished = base(now) == begun || now.behind_by_run();
-    let from = unfinished.then_some(begun).max(now.edited_at);
-    let Some(from) = from else { return strict };
-    let progress = match (&now.run, now.red) {
-        (Some((_, plan)), _) => {
-            let (span, work) = plan.at(at);
-            match work {
-                Work::Queued | Work::Working | Work::RateLimited => span.to + STALL,
-                Work::SourceDown | Work::DestinationDown | Work::Stalled => span.from + STALL,
+            // It was over by a hair, by that clock, and is told anew.
+            Some(case) if case.again => {
+                *case = Case::new(kind, at, Some(at), case.unpublished);
+                self.checks.push(Reverse((at, number, kind)));
+            }
+            case => {
+                let text = format!("{at}: {number} {kind} {case:?}");
+                self.tally.closed_early(kind, text);
             }
         }
-        (None, Some(red)) if red.at > from => red.at,
-        (None, _) => strict,
-    };
-    strict.max(progress.min(from + FIRST_SYNC))
-}
-
-/// When lateness begins: outages do not count, and leave time to catch up.
-fn after_outages(raw: i64, base: i64, script: &Script) -> i64 {
-    let mut due = raw;
-    for out in script.platform.within(Span { from: base, to: i64::MAX }) {
-        if out.from > due {
-            break;
-        }
-        if out.length() >= SURE {
-            due = (due + out.to - out.from.max(base)).max(out.to + CATCH_UP);
-        }
-    }
-    due
-}
-
-/// The same, by the most lenient reading: every stop counts, what was about to be told when it
-/// began has time too, and a stop that no watch saw begin or end may have been longer.
-fn after_all_stops(raw: i64, base: i64, script: &Script) -> i64 {
-    let mut due = raw;
-    for out in script.platform.within(Span { from: base, to: i64::MAX }) {
-        let unseen = |at: i64| script.unwatched.at(at);
-        let from = unseen(out.from).map_or(out.from, |away| away.from.min(out.from));
-        let to = unseen(out.to).map_or(out.to, |away| away.to.max(out.to));
-        if from - 8 * MINUTE > due {
-            break;
-        }
-        let lost = to - from.max(base);
-        due = if out.length() >= PERHAPS {
-            // It was seen to begin and to end a moment before and after it did.
-            (due + lost + SEEN).max(to + CATCH_UP)
-        } else {
-            (due + lost).max(to)
-        };
-    }
-    due
-}
-
-/// From when it could have been told.
-fn told_from(
-    number: usize,
-    kind: Kind,
-    case: &Case,
-    at: i64,
-    now: &Connection,
-    script: &Script,
-) -> i64 {
-    let from = match (kind, now.damage) {
-        (Kind::Late, _) => after_all_stops(case.raw, case.base, script).max(case.since),
-        (Kind::Schedule, Some(Damage::Silent)) => {
-            // A tick has to be missed, and no run be open.
-            let tick = now.started_at.unwrap_or(now.created_at).max(base(now)) + now.interval;
-            let tick = after_all_stops(tick.max(case.since), case.since, script);
-            if now.run.is_some() { at } else { tick + 20 * MINUTE }
-        }
-        _ => case.since,
-    };
-    excused(number, from, allowance(number, kind, case, at, now, script), script)
-}
-
-fn must_be_told_by(
-    number: usize,
-    kind: Kind,
-    case: &Case,
-    at: i64,
-    now: &Connection,
-    script: &Script,
-) -> i64 {
-    told_from(number, kind, case, at, now, script) + allowance(number, kind, case, at, now, script)
-}
-
-/// How soon it has to be told: later if visibility does not show it.
-fn allowance(
-    number: usize,
-    kind: Kind,
-    case: &Case,
-    at: i64,
-    now: &Connection,
-    script: &Script,
-) -> i64 {
-    let span = Span { from: case.since - MINUTE, to: at + MINUTE };
-    let shown = script.omitted[number].within(span).next().is_none()
-        && script.visibility_late.within(span).next().is_none()
-        && now.damage != Some(Damage::Deleted);
-    match kind {
-        Kind::Late if shown => SOON,
-        Kind::Held | Kind::Rejecting if shown && !now.unpublished => SOON,
-        _ => AUDITED,
     }
 }
 
-/// The first instant from which on nothing kept the watch from telling for so long.
-fn excused(number: usize, from: i64, allowance: i64, script: &Script) -> i64 {
-    let mut from = from;
-    loop {
-        let span = Span { from, to: from + allowance };
-        // Every restart of a watch as well: it has to see the workers poll first.
-        let kept = script
-            .platform
-            .within(span)
-            .chain(script.unwatched.within(span))
-            .chain(script.watches.iter().flat_map(|down| down.within(span)))
-            .chain(muted(number, span, script))
-            .map(|kept| kept.to)
-            .max();
-        match kept {
-            Some(to) if to > from => from = to,
-            _ => return from,
-        }
-    }
-}
-
-/// The last mute of a connection that shares an instant with a span.
-fn muted(number: usize, span: Span, script: &Script) -> Option<Span> {
-    let mutes = script.mutes.iter().filter(|mute| {
-        (mute.first..mute.first + mute.count).contains(&number)
-            && mute.span.from < span.to
-            && mute.span.to > span.from
-    });
-    mutes.map(|mute| mute.span).max_by_key(|span| span.to)
+/// Whether its last commit may not have been in time.
+fn perhaps_slow(now: &Connection) -> bool {
+    now.commit.is_some_and(|commit| commit.at - commit.read_at > now.max_lag - APART)
 }

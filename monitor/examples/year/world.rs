@@ -183,7 +183,10 @@ impl World {
             ];
             let mut plan = Plan::new(at, queue, work, &blockers, rng);
             if whole && rng.random_bool(0.05) && plan.end > at + MINUTE {
-                plan.give_up(rng.random_range(at + MINUTE..=plan.end));
+                let given_up_at = rng.random_range(at + MINUTE..=plan.end);
+                if script.platform.at(given_up_at).is_none() {
+                    plan.give_up(given_up_at);
+                }
             }
             plan
         };
@@ -202,7 +205,8 @@ impl World {
         }
         let Some((_, plan)) = connection.run.take() else { return };
         self.run_count += 1;
-        if number < SAMPLED {
+        // One that the server ends says nothing of the workers.
+        if number < SAMPLED && self.script.platform.at(at).is_none() {
             self.ends.push(at);
         }
         let flagged = match plan.failed {
@@ -315,18 +319,27 @@ impl World {
                 connection.edited_at = Some(at);
                 connection.reread = true;
             }
-            Act::Break(damage) if connection.exists && connection.paused_since.is_none() => {
-                connection.damage = Some(damage);
+            Act::Break(damage)
+                if connection.exists
+                    && connection.paused_since.is_none()
+                    && connection.damage.is_none() =>
+            {
+                (connection.damage, connection.damage_at) = (Some(damage), Some(at));
                 if damage == Damage::Deleted {
                     connection.buffered = false;
                 }
             }
-            Act::Repair if connection.exists => {
+            Act::Repair if connection.exists => match connection.damage.take() {
                 // Whoever mends a schedule that did not fire starts a run.
-                if connection.damage.take() == Some(Damage::Silent) {
-                    self.queue.push(Reverse((at, number, Next::Start)));
+                Some(Damage::Silent) => self.queue.push(Reverse((at, number, Next::Start))),
+                // The new one knows nothing of what the old one did.
+                Some(Damage::Deleted) => {
+                    connection.remade_at = Some(at);
+                    connection.resumed_at = None;
+                    connection.started_at = None;
                 }
-            }
+                Some(Damage::Edited) | None => {}
+            },
             Act::Create
             | Act::Return
             | Act::Pause

@@ -152,6 +152,7 @@ pub async fn glance(
                 listed.pauses().iter().filter_map(|pause| pause.since).min().unwrap_or(now)
             }),
             resumed_at: None,
+            created_at: None,
             started_at: listed.and_then(|listed| listed.recent.last()?.started_at),
             as_defined: true,
         },
@@ -214,6 +215,7 @@ fn schedule(described: &Description, projection: &Projection, now: Timestamp) ->
     ScheduleState::Present {
         paused_since: described.paused.then(|| since.or(described.updated_at).unwrap_or(now)),
         resumed_at: described.resumed_at(),
+        created_at: described.created_at,
         started_at: described.recent.last().and_then(|run| run.started_at),
         as_defined: described.matches(projection),
     }

@@ -153,14 +153,15 @@ pub(super) fn not_firing(
     now: Timestamp,
     settings: &Settings,
 ) -> Option<Option<Timestamp>> {
-    let ScheduleState::Present { paused_since: None, resumed_at, started_at, .. } = &facts.schedule
+    let ScheduleState::Present { paused_since: None, resumed_at, created_at, started_at, .. } =
+        &facts.schedule
     else {
         return None;
     };
     if facts.run.is_some() {
         return None;
     }
-    let begun = [*resumed_at, *started_at, facts.terms.reread_at]
+    let begun = [*resumed_at, *created_at, *started_at, facts.terms.reread_at]
         .into_iter()
         .flatten()
         .fold(facts.terms.created_at, Timestamp::max);
@@ -175,7 +176,20 @@ fn failing(facts: &Facts, ended: &Ended) -> Cause {
         side: ended.side,
         system: system(facts, ended.side),
         kind: ended.kind,
-        message: ended.message.clone(),
+        message: short(&ended.message),
+    }
+}
+
+/// Causes are remembered for many at once: a long message is cut.
+fn short(message: &Arc<str>) -> Arc<str> {
+    const LONGEST: usize = 300;
+
+    match message.char_indices().nth(LONGEST) {
+        Some((end, _)) => {
+            let (kept, _) = message.split_at(end);
+            format!("{kept}…").into()
+        }
+        None => Arc::clone(message),
     }
 }
 

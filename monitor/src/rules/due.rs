@@ -21,7 +21,7 @@ pub struct Due {
 }
 
 impl Due {
-    /// What the facts say.
+    /// What the facts say. `outages` are in the order in which they began.
     #[must_use]
     pub fn of(facts: &Facts, outages: &[Outage], settings: &Settings) -> Self {
         let watermark = facts.commit.map(|commit| commit.complete_as_of);
@@ -32,9 +32,11 @@ impl Due {
         let strict = later(base, facts.terms.max_lag);
         // A connection that has not been in step since it was created or resumed, or whose list
         // has to be read again. A first sync that took longer than the lag that is allowed is
-        // made up for by the run after it.
-        let caught_up =
-            base != begun && facts.commit.is_none_or(|commit| commit.in_time(facts.terms.max_lag));
+        // made up for by the run after it. A watermark and a resume are of two clocks.
+        let caught_up = facts.commit.is_some_and(|commit| {
+            commit.complete_as_of > later(begun, settings.skew)
+                && commit.in_time(facts.terms.max_lag)
+        });
         let grace = (!caught_up).then_some(begun).max(facts.terms.reread_at);
         let at = match grace {
             Some(from) => strict.max(progressing_until(facts, from, settings)),

@@ -46,6 +46,8 @@ pub enum ScheduleState {
         paused_since: Option<Timestamp>,
         /// When its last pause was undone.
         resumed_at: Option<Timestamp>,
+        /// When it was made, which it may have been again.
+        created_at: Option<Timestamp>,
         /// When it last started a run.
         started_at: Option<Timestamp>,
         /// Whether it ticks and acts as the definition says.

@@ -1,12 +1,13 @@
 //! What one look says about each kind of trouble.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use tidemark_model::ids::ConnectionId;
 
 use super::cause::{Cause, not_firing};
 use super::due::Due;
-use super::episode::Kind;
+use super::episode::{Episode, Kind};
 use super::facts::{Facts, ScheduleState};
-use super::outage::{Outage, deferred, later};
+use super::outage::{Outage, deferred, earlier, later};
 use super::settings::Settings;
 
 /// Whether there is trouble of a kind.
@@ -16,7 +17,12 @@ pub(super) enum Finding {
     Clear,
     /// Neither: what stands open stays open, nothing is opened.
     Undecided,
+    /// The same, and it will be so until an instant.
+    NotBefore(Timestamp),
 }
+
+/// How long at most, as somebody may change what is allowed.
+const NOT_BEFORE: SignedDuration = SignedDuration::from_mins(5);
 
 /// What the facts are held against.
 #[derive(Clone, Copy, Debug)]
@@ -27,9 +33,14 @@ pub(super) struct Standard<'a> {
 }
 
 impl Standard<'_> {
-    /// `open`: whether there was trouble of this kind before. It ends by other rules than those by
+    /// `open`: the trouble of this kind that there was before. It ends by other rules than those by
     /// which it begins, or it would come and go.
-    pub(super) fn find(&self, kind: Kind, facts: &Facts, open: bool) -> Finding {
+    pub(super) fn find(
+        &self,
+        kind: Kind,
+        facts: &Facts,
+        open: Option<(&ConnectionId, &Episode)>,
+    ) -> Finding {
         match kind {
             Kind::Late => self.lag(facts, open),
             Kind::Held => {
@@ -40,26 +51,42 @@ impl Standard<'_> {
                 let count = facts.commit.map_or(0, |commit| commit.rejected_count);
                 exceptions(facts, count, Cause::Rejecting { count })
             }
-            Kind::Schedule => self.schedule(facts),
+            Kind::Schedule => self.schedule(facts, open.map(|(_, episode)| episode)),
             Kind::Paused => self.pause(facts),
         }
     }
 
-    fn lag(&self, facts: &Facts, open: bool) -> Finding {
+    fn lag(&self, facts: &Facts, open: Option<(&ConnectionId, &Episode)>) -> Finding {
         if facts.paused_since().is_some() {
             return Finding::Clear;
         }
         let due = Due::of(facts, self.outages, self.settings);
-        if due.recovered(self.now, self.settings) {
-            Finding::Clear
-        } else if open || due.late(self.now) {
-            Finding::Trouble(Cause::of_lag(facts, self.now, self.settings))
-        } else {
-            Finding::Undecided
+        // It may have been in time again while nobody looked, and not be so any more.
+        let ended = |connection: &ConnectionId, episode: &Episode| {
+            let in_time = facts.terms.max_lag - self.settings.skew;
+            let since = earlier(episode.opened_at, self.settings.skew);
+            facts.commit.is_some_and(|commit| {
+                (commit.committed_at >= since || facts.resumed_at() >= Some(since))
+                    && commit.in_time(in_time)
+            }) && episode.key != Episode::key(connection, Kind::Late, facts, self.now)
+        };
+        match open {
+            None if !due.late(self.now) => self.not_yet(&due),
+            Some(_) if due.recovered(self.now, self.settings) => Finding::Clear,
+            Some((connection, episode)) if ended(connection, episode) => Finding::Clear,
+            None | Some(_) => Finding::Trouble(Cause::of_lag(facts, self.now, self.settings)),
         }
     }
 
-    fn schedule(&self, facts: &Facts) -> Finding {
+    fn not_yet(&self, due: &Due) -> Finding {
+        let until = later(self.now, NOT_BEFORE);
+        let alarm_at = due.alarm_at.unwrap_or(until);
+        // What it has only while it progresses may be gone at the next look.
+        let sure = if due.at > due.strict { due.strict.min(alarm_at) } else { alarm_at };
+        if sure > self.now { Finding::NotBefore(sure.min(until)) } else { Finding::Undecided }
+    }
+
+    fn schedule(&self, facts: &Facts, open: Option<&Episode>) -> Finding {
         match &facts.schedule {
             ScheduleState::Missing => Finding::Trouble(Cause::ScheduleMissing),
             ScheduleState::Present { as_defined: false, .. } => {
@@ -72,7 +99,11 @@ impl Standard<'_> {
                     Some(since) if self.after_outages(*started_at, facts) => {
                         Finding::Trouble(Cause::NotFiring { since })
                     }
-                    Some(_) => Finding::Undecided,
+                    // Whether it fires again is not known yet; what else was wrong is over.
+                    Some(_) => match open.map(|episode| &episode.cause) {
+                        Some(Cause::NotFiring { .. }) => Finding::Undecided,
+                        _ => Finding::Clear,
+                    },
                 }
             }
         }
@@ -103,11 +134,11 @@ impl Standard<'_> {
 #[must_use]
 pub fn troubles(facts: &Facts, now: Timestamp, settings: &Settings) -> Vec<(Kind, Cause)> {
     let standard = Standard { now, outages: &[], settings };
-    let found = Kind::ALL.into_iter().map(|kind| (kind, standard.find(kind, facts, false)));
+    let found = Kind::ALL.into_iter().map(|kind| (kind, standard.find(kind, facts, None)));
     found
         .filter_map(|(kind, finding)| match finding {
             Finding::Trouble(cause) => Some((kind, cause)),
-            Finding::Clear | Finding::Undecided => None,
+            Finding::Clear | Finding::Undecided | Finding::NotBefore(_) => None,
         })
         .collect()
 }

@@ -244,11 +244,11 @@ mod tests {
 
     #[test]
     fn an_outage_is_everybodys() {
-        use super::super::outage::{Outage, Part};
+        use super::super::outage::{Noted, Outage, Part};
 
         let now = Timestamp::UNIX_EPOCH;
         let outage = Outage { part: Part::Temporal, since: now, until: None };
-        let notice = outage.notice(Phase::Opened, now);
+        let notice = Noted::new(outage, now, now).tell(now, false, &Settings::default()).unwrap();
         assert_eq!(notice.for_accounts(&|_| false), Some(notice));
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! Visibility is no input: it only proposes whom to look at. What decides is in [`Facts`].
 
+mod activity;
 mod cause;
 mod due;
 mod episode;
@@ -14,12 +15,16 @@ mod group;
 mod memory;
 mod mute;
 mod notice;
+mod opening;
 mod outage;
 mod settings;
+mod sign;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod watch;
 
+pub use self::activity::Activity;
 pub use self::cause::Cause;
 pub use self::due::Due;
 pub use self::episode::{Episode, Kind};
@@ -29,6 +34,6 @@ pub use self::group::Group;
 pub use self::memory::Memory;
 pub use self::mute::{Mute, Muted};
 pub use self::notice::{Ending, Notice, Phase, Subject};
-pub use self::outage::{Activity, Outage, Part};
+pub use self::outage::{Outage, Part};
 pub use self::settings::Settings;
 pub use self::watch::{Look, Passed, Seen, Watch};

@@ -50,45 +50,111 @@ pub struct Outage {
     pub until: Option<Timestamp>,
 }
 
-impl Outage {
-    pub(super) fn notice(self, phase: Phase, at: Timestamp) -> Notice {
-        let key = format!("outage/{}/{}", self.part, self.since);
-        let key = match phase {
-            Phase::Opened => key,
-            Phase::Reminder => format!("{key}/reminder"),
-            Phase::Closed => format!("{key}/closed"),
-        };
-        Notice { key, at, phase, subject: Subject::Outage(self) }
+/// An outage as it is remembered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Noted {
+    /// As it is told.
+    pub(super) outage: Outage,
+    /// What does not count for connections: more may become known of it than was told.
+    pub(super) stop: Outage,
+    /// When it was first seen. What was before is only known by the runs that ended.
+    pub(super) seen_at: Timestamp,
+    told: Told,
+    told_at: Timestamp,
+}
+
+/// How much of an outage was told, or is not to be told any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Told {
+    Nothing,
+    Begin,
+    All,
+}
+
+impl Noted {
+    /// `stopped_at`: when runs stopped, at the earliest.
+    pub(super) fn new(outage: Outage, stopped_at: Timestamp, seen_at: Timestamp) -> Self {
+        let stop = Outage { since: stopped_at, ..outage };
+        Self { outage, stop, seen_at, told: Told::Nothing, told_at: seen_at }
     }
 
-    /// Whether connections could not run meanwhile.
+    pub(super) fn end(&mut self, until: Timestamp) {
+        self.outage.until = Some(until);
+        self.stop.until = Some(until);
+    }
+
+    /// Whether it is of connections that it says something, and not of the watch.
     pub(super) fn stops_runs(&self) -> bool {
-        self.part != Part::Watch
+        self.stop.part != Part::Watch
+    }
+
+    /// What there is to tell. What is muted (`quiet`) is told later, if it still lasts.
+    pub(super) fn tell(
+        &mut self,
+        now: Timestamp,
+        quiet: bool,
+        settings: &Settings,
+    ) -> Option<Notice> {
+        let over = self.outage.until.is_some();
+        let afterwards = matches!(self.outage.part, Part::Watch | Part::Unseen);
+        let phase = match self.told {
+            Told::Nothing if !over || afterwards => Phase::Opened,
+            Told::Begin if over => Phase::Closed,
+            Told::Begin if now.duration_since(self.told_at) >= settings.remind_every => {
+                Phase::Reminder
+            }
+            Told::Nothing | Told::Begin | Told::All => return None,
+        };
+        if over {
+            self.told = Told::All;
+        } else if !quiet {
+            self.told = Told::Begin;
+        }
+        if quiet {
+            return None;
+        }
+        self.told_at = now;
+        Some(self.notice(phase, now))
+    }
+
+    /// That it lasts, for a receiver that forgets.
+    pub(super) fn standing(&self) -> Option<Notice> {
+        let lasts = self.told == Told::Begin && self.outage.until.is_none();
+        lasts.then(|| self.notice(Phase::Opened, self.outage.since))
+    }
+
+    fn notice(&self, phase: Phase, at: Timestamp) -> Notice {
+        let Outage { part, since, .. } = self.outage;
+        let key = format!("outage/{part}/{since}");
+        let key = match phase {
+            Phase::Opened => key,
+            Phase::Reminder => format!("{key}/reminder/{at}"),
+            Phase::Closed => format!("{key}/closed"),
+        };
+        Notice { key, at, phase, subject: Subject::Outage(self.outage) }
     }
 }
 
 /// When an alarm may go off that would have been due at `alarm_at` for what counts since `base`:
 /// the time of an outage does not count, and after it there is time to catch up. `None` while one
-/// lasts.
+/// lasts. `stops` are in the order in which they began.
 pub(super) fn deferred(
     alarm_at: Timestamp,
     base: Timestamp,
-    outages: &[Outage],
+    stops: &[Outage],
     settings: &Settings,
 ) -> Option<Timestamp> {
     let mut alarm_at = alarm_at;
     // Parts may be out at the same time: no stretch counts twice.
     let mut counted_until = base;
-    for outage in outages.iter().filter(|outage| outage.stops_runs()) {
+    for stop in stops.iter().filter(|stop| stop.part != Part::Watch) {
         // What was due before is nothing that the outage could explain.
-        if outage.since > later(alarm_at, settings.skew)
-            || outage.until.is_some_and(|until| until <= base)
-        {
+        if stop.since > alarm_at || stop.until.is_some_and(|until| until <= base) {
             continue;
         }
-        let until = outage.until?;
-        let from = outage.since.max(counted_until);
-        let lost = until.duration_since(from).max(SignedDuration::ZERO);
+        let until = stop.until?;
+        let lost = until.duration_since(stop.since.max(counted_until)).max(SignedDuration::ZERO);
         counted_until = counted_until.max(until);
         alarm_at = later(alarm_at, lost).max(later(until, settings.catch_up + settings.skew));
     }
@@ -100,34 +166,7 @@ pub(super) fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
-/// When runs of a sample of connections ended, whatever way: what a watch that was away can still
-/// see of the time in between.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Activity {
-    pub ended_at: Vec<Timestamp>,
-    /// How many runs of the sample are due in an hour.
-    pub runs_per_hour: f64,
-}
-
-impl Activity {
-    /// The stretches within `from..to` in which no run ended, though so many were due that this
-    /// cannot be chance.
-    pub(super) fn gaps(&self, from: Timestamp, to: Timestamp) -> Vec<(Timestamp, Timestamp)> {
-        /// A gap with so many runs due happens by chance once in 160,000.
-        const DUE_COUNT: f64 = 12.0;
-        const LEAST: SignedDuration = SignedDuration::from_mins(6);
-
-        let mut seen: Vec<Timestamp> =
-            self.ended_at.iter().copied().filter(|at| (from..to).contains(at)).collect();
-        seen.sort_unstable();
-        let starts = std::iter::once(from).chain(seen.iter().copied());
-        let ends = seen.iter().copied().chain(std::iter::once(to));
-        starts
-            .zip(ends)
-            .filter(|(start, end)| {
-                let gap = end.duration_since(*start);
-                gap >= LEAST && gap.as_secs_f64() / 3_600.0 * self.runs_per_hour >= DUE_COUNT
-            })
-            .collect()
-    }
+/// The same, into the past.
+pub(super) fn earlier(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.saturating_sub(by).unwrap_or(Timestamp::MIN)
 }

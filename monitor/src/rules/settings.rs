@@ -44,7 +44,7 @@ impl Default for Settings {
             first_sync_within: SignedDuration::from_hours(24),
             stalled_after: SignedDuration::from_mins(30),
             catch_up: SignedDuration::from_mins(30),
-            tick_slack: SignedDuration::from_mins(15),
+            tick_slack: SignedDuration::from_mins(10),
             settled_after: SignedDuration::from_mins(5),
             paused_too_long: SignedDuration::from_hours(7 * 24),
             remind_every: SignedDuration::from_hours(24),

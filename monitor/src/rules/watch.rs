@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use tidemark_model::ids::ConnectionId;
 
-use super::cause::Cause;
+use super::activity::Activity;
 use super::episode::{Episode, Kind};
 use super::facts::Facts;
 use super::finding::{Finding, Standard};
-use super::group::Group;
 use super::memory::Memory;
 use super::mute::Mute;
 use super::notice::{Ending, Notice, Phase, Subject};
-use super::outage::{Activity, Outage, Part};
+use super::opening::{Opening, open};
+use super::outage::Outage;
 use super::settings::Settings;
+use super::sign::{self, Blind, Signs};
+use super::standing::{dissolve_groups, remind};
 
 /// What a pass has seen.
 #[derive(Debug)]
@@ -49,56 +51,34 @@ pub struct Passed {
     /// Episodes that a group tells of since this pass, without a notice of their own: new ones,
     /// and those that were told alone before.
     pub joined: Vec<(ConnectionId, Kind)>,
+    /// Connections that need not be looked at before an instant, though visibility shows them past
+    /// their deadline: nothing that is likely to happen makes them late until then.
+    pub later: Vec<(ConnectionId, Timestamp)>,
 }
 
 /// A watch. What it remembers itself may be lost at any time.
 #[derive(Debug)]
 pub struct Watch {
     settings: Settings,
-    /// When Temporal answered last.
-    temporal_at: Option<Timestamp>,
-    workers: Option<Sign>,
-    /// Schedules that look wrong, and since when.
+    signs: Option<Signs>,
+    /// Schedules that look wrong and are not told of, and since when.
     doubts: BTreeMap<ConnectionId, Timestamp>,
 }
 
-/// The workers' last sign of life.
-#[derive(Clone, Copy, Debug)]
-struct Sign {
-    polled_at: Option<Timestamp>,
-    /// When it was seen to change, by the clock of the watch.
-    changed_at: Timestamp,
-    /// Whether it changed since the watch began.
-    proven: bool,
-}
-
-/// Trouble that is not open yet.
-struct Opening {
-    connection: ConnectionId,
-    kind: Kind,
-    key: String,
-    cause: Cause,
-}
-
-impl Opening {
-    fn episode(self, now: Timestamp, group: Option<String>) -> (ConnectionId, Episode) {
-        let episode = Episode {
-            kind: self.kind,
-            key: self.key,
-            opened_at: now,
-            cause: self.cause,
-            told_at: now,
-            reminder_count: 0,
-            group,
-        };
-        (self.connection, episode)
-    }
+/// What one pass holds all its looks against.
+struct Pass<'a> {
+    now: Timestamp,
+    stops: Vec<Outage>,
+    mutes: &'a [Mute],
+    /// Whether connections may be called late now.
+    calm: bool,
+    settings: &'a Settings,
 }
 
 impl Watch {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, temporal_at: None, workers: None, doubts: BTreeMap::new() }
+        Self { settings, signs: None, doubts: BTreeMap::new() }
     }
 
     /// Connections whose schedules have to be looked at again.
@@ -106,134 +86,72 @@ impl Watch {
         self.doubts.keys()
     }
 
-    /// Since when no watch made a pass, if that is long ago. The next pass wants to be told of the
-    /// [`Activity`] since then.
+    /// Since when nobody watched, if that is long ago or was not looked into yet: that needs to know
+    /// whether workers poll now. The next pass wants to be told of the [`Activity`] since then.
     #[must_use]
     pub fn away_since(&self, memory: &Memory, now: Timestamp) -> Option<Timestamp> {
-        memory.awake_at.filter(|at| now.duration_since(*at) >= self.settings.away_after)
+        let blind = memory.blind.or_else(|| Blind::of(memory, now, &self.settings));
+        blind.map(|blind| blind.alive_at)
     }
 
     /// Judges what was seen.
     pub fn pass(&mut self, memory: &mut Memory, seen: Seen<'_>) -> Passed {
         let now = seen.now;
+        let Self { settings, signs, doubts } = self;
         let mut passed = Passed::default();
-        self.note_absence(memory, &seen);
-        let calm = self.note_parts(memory, &seen);
+        let calm = sign::note(signs, memory, &seen, settings);
         if seen.temporal {
+            let pass = Pass { now, stops: memory.stops(), mutes: seen.mutes, calm, settings };
             let mut openings = Vec::new();
             for look in seen.looks {
-                let muted = seen.mutes.iter().any(|mute| mute.covers(&look.connection, now));
-                self.judge(memory, &look, now, muted, calm, &mut openings);
+                pass.judge(memory, doubts, look, &mut openings, &mut passed.later);
             }
-            self.open(memory, openings, now, &mut passed);
-            self.dissolve_groups(memory, now);
-            memory.complete_at = Some(now);
+            passed.joined = open(memory, openings, now, settings);
+            dissolve_groups(memory, now, settings);
         }
-        self.remind(memory, now, seen.mutes);
-        memory.awake_at = Some(now);
-        passed.notices = memory.due(now, &self.settings);
+        remind(memory, now, seen.mutes, settings);
+        memory.forget(now);
+        passed.notices = memory.due(now, seen.temporal, settings);
         passed
     }
+}
 
-    /// A watch that was away says so, and does not blame connections for what it did not see.
-    fn note_absence(&self, memory: &mut Memory, seen: &Seen<'_>) {
-        let Some(since) = self.away_since(memory, seen.now) else { return };
-        let mut note = |part, since, until| {
-            let outage = Outage { part, since, until: Some(until) };
-            memory.outages.push(outage);
-            memory.tell(outage.notice(Phase::Opened, seen.now));
-        };
-        note(Part::Watch, since, seen.now);
-        if !seen.temporal {
-            return;
-        }
-        for (from, to) in seen.activity.iter().flat_map(|activity| activity.gaps(since, seen.now)) {
-            note(Part::Unseen, from, to);
-        }
-    }
-
-    /// Notes what is out and what is back. Whether connections may be called late now.
-    fn note_parts(&mut self, memory: &mut Memory, seen: &Seen<'_>) -> bool {
-        let now = seen.now;
-        if !seen.temporal {
-            let since = *self.temporal_at.get_or_insert(memory.complete_at.unwrap_or(now));
-            self.note_silence(memory, Part::Temporal, since, now);
-            return false;
-        }
-        self.temporal_at = Some(now);
-        let back = note_return(memory, Part::Temporal, now);
-        let sign = match self.workers {
-            Some(sign) if sign.polled_at == seen.workers => Sign {
-                // They need a moment to find Temporal again.
-                changed_at: if back { now } else { sign.changed_at },
-                ..sign
-            },
-            before => Sign {
-                polled_at: seen.workers,
-                changed_at: match (before, seen.workers) {
-                    // A new watch: nobody polled for as long as Temporal remembers.
-                    (None, None) => memory.complete_at.unwrap_or(now),
-                    // The server forgot the last of them.
-                    (Some(sign), None) => sign.changed_at,
-                    (_, Some(_)) => now,
-                },
-                proven: before.is_some() && seen.workers.is_some(),
-            },
-        };
-        self.workers = Some(sign);
-        if sign.proven && sign.changed_at == now && !back {
-            note_return(memory, Part::Workers, now);
-        }
-        self.note_silence(memory, Part::Workers, sign.changed_at, now);
-        sign.proven
-            && sign.polled_at.is_some()
-            && now.duration_since(sign.changed_at) < self.settings.doubted_after
-    }
-
-    fn note_silence(&self, memory: &mut Memory, part: Part, since: Timestamp, now: Timestamp) {
-        let silent = now.duration_since(since) >= self.settings.silent_after;
-        if silent && memory.outage(part).is_none() {
-            let outage = Outage { part, since, until: None };
-            memory.outages.push(outage);
-            memory.tell(outage.notice(Phase::Opened, now));
-        }
-    }
-
+impl Pass<'_> {
     /// Goes through all kinds of trouble of one connection.
     fn judge(
-        &mut self,
+        &self,
         memory: &mut Memory,
-        look: &Look,
-        now: Timestamp,
-        muted: bool,
-        calm: bool,
+        doubts: &mut BTreeMap<ConnectionId, Timestamp>,
+        look: Look,
         openings: &mut Vec<Opening>,
+        later: &mut Vec<(ConnectionId, Timestamp)>,
     ) {
-        let connection = &look.connection;
-        let mut open = memory.episodes.remove(connection).unwrap_or_default();
-        let Some(facts) = &look.facts else {
-            self.doubts.remove(connection);
+        let Look { connection, facts } = look;
+        let mut open = memory.episodes.get_mut(&connection).map(std::mem::take).unwrap_or_default();
+        let was_open = !open.is_empty();
+        let Some(facts) = facts else {
+            doubts.remove(&connection);
             for episode in open {
-                close(memory, connection, episode, Ending::Removed, now, muted);
+                self.close(memory, &connection, episode, Ending::Removed);
             }
+            memory.episodes.remove(&connection);
             return;
         };
+        let standard = Standard { now: self.now, outages: &self.stops, settings: self.settings };
         for kind in Kind::ALL {
             let place = open.iter().position(|episode| episode.kind == kind);
-            let standard = Standard { now, outages: &memory.outages, settings: &self.settings };
-            let finding = standard.find(kind, facts, place.is_some());
-            let settled = self.settled(connection, kind, &finding, now);
+            let before = place.and_then(|place| open.get(place)).map(|open| (&connection, open));
+            let finding = standard.find(kind, &facts, before);
+            if kind == Kind::Schedule && !matches!((&finding, place), (Finding::Trouble(_), None)) {
+                doubts.remove(&connection);
+            }
             match (finding, place) {
                 (Finding::Trouble(cause), Some(place)) => {
                     open.get_mut(place).expect("it was found there").cause = cause;
                 }
                 (Finding::Trouble(cause), None) => {
-                    let needs_calm = matches!(kind, Kind::Late | Kind::Schedule);
-                    if let Some(since) = settled
-                        && !muted
-                        && (calm || !needs_calm)
-                    {
-                        let key = Episode::key(connection, kind, facts, since);
+                    if let Some(since) = self.settled(doubts, &connection, kind) {
+                        let key = Episode::key(&connection, kind, &facts, since);
                         openings.push(Opening { connection: connection.clone(), kind, key, cause });
                     }
                 }
@@ -242,212 +160,77 @@ impl Watch {
                         (Kind::Late, Some(_)) => Ending::Paused,
                         _ => Ending::Recovered,
                     };
-                    close(memory, connection, open.remove(place), ending, now, muted);
+                    let episode = open.remove(place);
+                    if Episode::key(&connection, kind, &facts, self.now) == episode.key {
+                        memory.end(episode.key.clone(), self.now);
+                    }
+                    self.close(memory, &connection, episode, ending);
                 }
-                (Finding::Clear, None) | (Finding::Undecided, _) => {}
+                // What is not known of a stop yet may make it late at once.
+                (Finding::NotBefore(at), None) if memory.blind.is_none() => {
+                    later.push((connection.clone(), at));
+                }
+                (Finding::Clear, None) | (Finding::Undecided | Finding::NotBefore(_), _) => {}
             }
         }
-        if !open.is_empty() {
-            memory.episodes.insert(connection.clone(), open);
+        if open.is_empty() {
+            if was_open {
+                memory.episodes.remove(&connection);
+            }
+        } else if let Some(place) = memory.episodes.get_mut(&connection) {
+            *place = open;
         }
     }
 
-    /// Since when it was seen, if it was seen long enough.
+    /// Since when trouble was seen, if it may be told now.
     fn settled(
-        &mut self,
+        &self,
+        doubts: &mut BTreeMap<ConnectionId, Timestamp>,
         connection: &ConnectionId,
         kind: Kind,
-        finding: &Finding,
-        now: Timestamp,
     ) -> Option<Timestamp> {
-        if kind != Kind::Schedule {
-            return Some(now);
+        let mut since = self.now;
+        if kind == Kind::Schedule {
+            since = *doubts.entry(connection.clone()).or_insert(since);
+            if self.now.duration_since(since) < self.settings.settled_after {
+                return None;
+            }
         }
-        if !matches!(finding, Finding::Trouble(_)) {
-            self.doubts.remove(connection);
-            return None;
-        }
-        let since = *self.doubts.entry(connection.clone()).or_insert(now);
-        (now.duration_since(since) >= self.settings.settled_after).then_some(since)
+        let needs_calm = matches!(kind, Kind::Late | Kind::Schedule);
+        ((self.calm || !needs_calm) && !self.muted(connection)).then_some(since)
     }
 
-    /// Tells of new trouble: one by one, or of many with one cause together.
-    fn open(
+    fn muted(&self, connection: &ConnectionId) -> bool {
+        self.mutes.iter().any(|mute| mute.covers(connection, self.now))
+    }
+
+    /// Ends an episode. A group tells of its members' ends when it ends.
+    fn close(
         &self,
         memory: &mut Memory,
-        openings: Vec<Opening>,
-        now: Timestamp,
-        passed: &mut Passed,
+        connection: &ConnectionId,
+        episode: Episode,
+        ending: Ending,
     ) {
-        let mut shared: BTreeMap<String, Vec<Opening>> = BTreeMap::new();
-        for opening in openings {
-            match opening.cause.group(&opening.connection) {
-                Some(group) => {
-                    shared.entry(format!("{}/{group}", opening.kind)).or_default().push(opening)
-                }
-                None => open_alone(memory, opening, now),
-            }
-        }
-        for (group, openings) in shared {
-            self.open_together(memory, group, openings, now, passed);
-        }
-    }
-
-    fn open_together(
-        &self,
-        memory: &mut Memory,
-        group: String,
-        openings: Vec<Opening>,
-        now: Timestamp,
-        passed: &mut Passed,
-    ) {
-        if let Some(open) = memory.groups.get_mut(&group) {
-            passed.joined.extend(openings.iter().map(|one| (one.connection.clone(), one.kind)));
-            openings.iter().for_each(|opening| open.join(opening.connection.clone()));
-            for opening in openings {
-                let (connection, episode) = opening.episode(now, Some(group.clone()));
-                memory.remember(connection, episode);
-            }
-            return;
-        }
-        let Some(kind) = openings.first().map(|opening| opening.kind) else { return };
-        let alike = |connection: &ConnectionId, episode: &Episode| {
-            episode.kind == kind
-                && episode.group.is_none()
-                && episode
-                    .cause
-                    .group(connection)
-                    .is_some_and(|cause| format!("{kind}/{cause}") == group)
-        };
-        let alone: Vec<(&ConnectionId, &mut Episode)> = memory
-            .episodes
-            .iter_mut()
-            .flat_map(|(connection, open)| {
-                open.iter_mut().map(move |episode| (connection, episode))
-            })
-            .filter(|(connection, episode)| alike(connection, episode))
-            .collect();
-        if alone.len() + openings.len() < self.settings.group_from {
-            for opening in openings {
-                open_alone(memory, opening, now);
-            }
-            return;
-        }
-        let mut open = Group::new(kind, &group, now);
-        for (connection, episode) in alone {
-            episode.group = Some(group.clone());
-            open.members.insert(connection.clone());
-            passed.joined.push((connection.clone(), kind));
-        }
-        for opening in openings {
-            open.join(opening.connection.clone());
-            let (connection, episode) = opening.episode(now, Some(group.clone()));
-            memory.remember(connection, episode);
-        }
-        let notice = open.tell(&group, Phase::Opened, &memory.episodes, now);
-        memory.tell(notice);
-        memory.groups.insert(group, open);
-    }
-
-    /// Ends the groups that hardly anybody is left of; who is left is told by itself from now on.
-    fn dissolve_groups(&self, memory: &mut Memory, now: Timestamp) {
-        let over: Vec<String> = memory
-            .groups
-            .iter()
-            .filter(|(_, group)| group.dissolves(&self.settings))
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in over {
-            let Some(mut group) = memory.groups.remove(&name) else { continue };
-            let notice = group.tell(&name, Phase::Closed, &memory.episodes, now);
-            memory.tell(notice);
-            for member in &group.members {
-                for episode in memory.episodes.get_mut(member).into_iter().flatten() {
-                    if episode.group.as_ref() == Some(&name) {
-                        episode.group = None;
-                        episode.told_at = now;
-                    }
+        memory.withdraw(&episode.key);
+        match episode.group {
+            Some(group) => {
+                if let Some(group) = memory.groups.get_mut(&group) {
+                    group.leave(connection);
                 }
             }
+            None if self.muted(connection) => {}
+            None => memory.tell(Notice {
+                key: format!("{}/closed", episode.key),
+                at: self.now,
+                phase: Phase::Closed,
+                subject: Subject::Connection {
+                    connection: connection.clone(),
+                    kind: episode.kind,
+                    cause: episode.cause,
+                    ending: Some(ending),
+                },
+            }),
         }
-    }
-
-    /// Says again what has stood open for long, with the cause that it has now.
-    fn remind(&self, memory: &mut Memory, now: Timestamp, mutes: &[Mute]) {
-        let mut reminders = Vec::new();
-        for (connection, open) in &mut memory.episodes {
-            for episode in open.iter_mut().filter(|episode| episode.group.is_none()) {
-                let silence = now.duration_since(episode.told_at);
-                if silence < self.settings.remind_every
-                    || mutes.iter().any(|mute| mute.covers(connection, now))
-                {
-                    continue;
-                }
-                episode.told_at = now;
-                episode.reminder_count += 1;
-                reminders.push(Notice {
-                    key: format!("{}/reminder/{}", episode.key, episode.reminder_count),
-                    at: now,
-                    phase: Phase::Reminder,
-                    subject: Subject::Connection {
-                        connection: connection.clone(),
-                        kind: episode.kind,
-                        cause: episode.cause.clone(),
-                        ending: None,
-                    },
-                });
-            }
-        }
-        for (name, group) in &mut memory.groups {
-            if group.reminder_due(now, &self.settings) {
-                reminders.push(group.tell(name, Phase::Reminder, &memory.episodes, now));
-            }
-        }
-        reminders.into_iter().for_each(|reminder| memory.tell(reminder));
-    }
-}
-
-/// Notes that a part is back, if it was out. Whether it was.
-fn note_return(memory: &mut Memory, part: Part, now: Timestamp) -> bool {
-    let Some(outage) = memory.outage(part) else { return false };
-    outage.until = Some(now);
-    let outage = *outage;
-    memory.tell(outage.notice(Phase::Closed, now));
-    true
-}
-
-fn open_alone(memory: &mut Memory, opening: Opening, now: Timestamp) {
-    let (connection, episode) = opening.episode(now, None);
-    memory.tell(episode.standing(&connection));
-    memory.remember(connection, episode);
-}
-
-/// Ends an episode. A group tells of its members' ends when it ends.
-fn close(
-    memory: &mut Memory,
-    connection: &ConnectionId,
-    episode: Episode,
-    ending: Ending,
-    now: Timestamp,
-    muted: bool,
-) {
-    match episode.group {
-        Some(group) => {
-            if let Some(group) = memory.groups.get_mut(&group) {
-                group.leave(connection);
-            }
-        }
-        None if muted => {}
-        None => memory.tell(Notice {
-            key: format!("{}/closed", episode.key),
-            at: now,
-            phase: Phase::Closed,
-            subject: Subject::Connection {
-                connection: connection.clone(),
-                kind: episode.kind,
-                cause: episode.cause,
-                ending: Some(ending),
-            },
-        }),
     }
 }

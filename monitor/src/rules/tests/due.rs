@@ -1,0 +1,114 @@
+//! Until when a connection has time.
+
+use super::*;
+
+#[test]
+fn a_connection_is_late_when_its_deadline_passed_by_every_clock() {
+    let facts = in_step(at(0));
+    assert_eq!(alarm_at(&facts, &[]), Some(at(182)));
+    let due = Due::of(&facts, &[], &Settings::default());
+    assert_eq!((due.strict, due.at), (at(180), at(180)));
+    assert!(!due.late(at(181)) && due.late(at(182)));
+}
+
+#[test]
+fn a_first_sync_has_a_day_while_it_progresses() {
+    let run = |state| Some(OpenRun { started_at: at(10), state });
+    let working = |moved_at| RunState::Working { moved_at, progress: "1 of 9".into() };
+    let new = |run, ended: Option<Timestamp>| {
+        let mut facts = failing(at(0), ended.unwrap_or(at(0)), "no answer");
+        facts.terms.created_at = at(0);
+        facts.ended = facts.ended.filter(|_| ended.is_some());
+        Facts { commit: None, run, ..facts }
+    };
+    let day = Some(at(24 * 60 + 2));
+    assert_eq!(alarm_at(&new(run(RunState::Queued), None), &[]), day);
+    assert_eq!(alarm_at(&new(run(working(at(400))), None), &[]), Some(at(432)));
+    assert_eq!(alarm_at(&new(run(working(at(2_000))), None), &[]), day);
+    assert_eq!(alarm_at(&new(None, Some(at(300))), &[]), Some(at(302)), "it gave up");
+    assert_eq!(alarm_at(&new(None, Some(at(100))), &[]), Some(at(182)), "the deadline stands");
+    assert_eq!(alarm_at(&new(None, None), &[]), Some(at(182)));
+}
+
+#[test]
+fn the_run_after_a_long_first_sync_belongs_to_it() {
+    let mut facts = in_step(at(10));
+    facts.terms.created_at = at(0);
+    facts.commit = facts.commit.map(|commit| Commit { committed_at: at(600), ..commit });
+    let state = RunState::Working { moved_at: at(605), progress: "1 of 9".into() };
+    facts.run = Some(OpenRun { started_at: at(600), state });
+    assert_eq!(alarm_at(&facts, &[]), Some(at(637)));
+    facts.terms.created_at = at(-2_000);
+    assert_eq!(alarm_at(&facts, &[]), Some(at(192)), "not of one that has always been slow");
+}
+
+#[test]
+fn an_edit_that_forces_a_full_read_gives_time_too() {
+    let mut facts = in_step(at(0));
+    facts.terms.reread_at = Some(at(60));
+    facts.run = Some(OpenRun { started_at: at(70), state: RunState::Queued });
+    assert_eq!(alarm_at(&facts, &[]), Some(at(60 + 24 * 60 + 2)));
+}
+
+#[test]
+fn an_outage_does_not_count_and_leaves_time_to_catch_up() {
+    let facts = in_step(at(0));
+    let out = |since, until| Outage {
+        part: Part::Temporal,
+        since: at(since),
+        until: if until == 0 { None } else { Some(at(until)) },
+    };
+    assert_eq!(alarm_at(&facts, &[out(100, 0)]), None);
+    assert_eq!(alarm_at(&facts, &[out(20, 50)]), Some(at(182 + 30)));
+    assert_eq!(alarm_at(&facts, &[out(170, 180)]), Some(at(180 + 30 + 2)));
+    assert_eq!(alarm_at(&facts, &[out(200, 300)]), Some(at(182)), "it was late before");
+    let overlapping = [out(20, 50), Outage { part: Part::Unseen, ..out(30, 60) }];
+    assert_eq!(alarm_at(&facts, &overlapping), Some(at(182 + 40)), "no minute counts twice");
+    let watch = Outage { part: Part::Watch, ..out(100, 160) };
+    assert_eq!(alarm_at(&facts, &[watch]), Some(at(182)), "runs went on");
+}
+
+#[test]
+fn a_commit_just_after_a_resume_may_have_been_just_before_it() {
+    let resumed = |minutes| {
+        let mut facts = in_step(at(60));
+        facts.schedule = ScheduleState::Present {
+            paused_since: None,
+            resumed_at: Some(at(minutes)),
+            created_at: None,
+            started_at: Some(at(60)),
+            as_defined: true,
+        };
+        facts.run = Some(OpenRun { started_at: at(61), state: RunState::Queued });
+        facts
+    };
+    assert_eq!(alarm_at(&resumed(59), &[]), Some(at(59 + 24 * 60 + 2)));
+    assert_eq!(alarm_at(&resumed(57), &[]), Some(at(60 + 182)));
+}
+
+#[test]
+fn what_has_time_need_not_be_looked_at_again() {
+    let mut scene = Scene::new(at(100));
+    let mut later = |now, facts: &Facts| {
+        let look = Look { connection: id("acme/a"), facts: Some(facts.clone()) };
+        let seen = Seen {
+            now,
+            temporal: true,
+            workers: Some(now),
+            looks: vec![look],
+            mutes: &[],
+            activity: None,
+        };
+        // It made passes all the time.
+        scene.memory.signs.awake_at = Some(now);
+        scene.watch.pass(&mut scene.memory, seen).later
+    };
+    let facts = in_step(at(0));
+    assert_eq!(later(at(100), &facts), [(id("acme/a"), at(105))]);
+    assert_eq!(later(at(180), &facts), [(id("acme/a"), at(182))]);
+    // One that has time only while it progresses has to be watched.
+    let mut resumed = facts.clone();
+    resumed.terms.created_at = at(0);
+    resumed.run = Some(OpenRun { started_at: at(1), state: RunState::Queued });
+    assert!(later(at(181), &resumed).is_empty());
+}

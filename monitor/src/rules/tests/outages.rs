@@ -1,0 +1,178 @@
+//! Outages, and what a watch does not see.
+
+use super::*;
+
+#[test]
+fn without_workers_there_is_one_notice_and_time_to_catch_up() {
+    let mut scene = Scene::new(at(180));
+    let mut late = in_step(at(0));
+    late.run = Some(OpenRun { started_at: at(60), state: RunState::Queued });
+    scene.workers = false;
+    let mut told = Vec::new();
+    for minute in 180..300 {
+        told.extend(scene.told(at(minute), &[("acme/a", &late), ("acme/b", &late)]));
+    }
+    assert_eq!(
+        told,
+        ["no worker polls, since 2026-11-21T03:00:00Z; nobody is called late meanwhile"]
+    );
+    scene.workers = true;
+    let back = scene.told(at(300), &[("acme/a", &late)]);
+    assert_eq!(back, ["over: no worker polls, from 2026-11-21T03:00:00Z to 2026-11-21T05:00:00Z"]);
+    let late = failing(at(0), at(301), "HTTP 502");
+    // The two hours do not count either.
+    assert!(scene.told(at(301), &[("acme/a", &late)]).is_empty());
+    assert!(scene.told(at(331), &[("acme/a", &late)]).is_empty());
+    assert_eq!(scene.told(at(332), &[("acme/a", &late)]).len(), 1);
+}
+
+#[test]
+fn a_silent_temporal_is_told_once() {
+    let mut scene = Scene::new(at(0));
+    scene.see(at(0), &[]);
+    scene.temporal = false;
+    let told: Vec<String> = (1..60).flat_map(|minute| scene.told(at(minute), &[])).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    scene.temporal = true;
+    assert_eq!(scene.told(at(60), &[]).len(), 1);
+}
+
+#[test]
+fn a_stop_that_nobody_watched_is_found_by_the_runs_that_did_not_end() {
+    let late = in_step(at(0));
+    let mut scene = Scene::new(at(60));
+    scene.told(at(60), &[]);
+    scene.attentive = false;
+    let ends = (60..100).chain(170..185).map(at).collect();
+    scene.activity = Some(Activity { ended_at: ends, runs_per_hour: 60.0 });
+    let told = scene.told(at(185), &[("acme/a", &late)]);
+    assert_eq!(told, ["the lag watch was away: from 2026-11-21T01:00:00Z to 2026-11-21T03:05:00Z"]);
+    // It looks into it as soon as it knows that workers poll now.
+    assert_eq!(scene.watch.away_since(&scene.memory, at(186)), Some(at(60)));
+    assert_eq!(
+        scene.told(at(186), &[("acme/a", &late)]),
+        ["no run ended while the lag watch was away: from 2026-11-21T01:39:00Z to \
+          2026-11-21T02:50:00Z"]
+    );
+    assert_eq!(scene.watch.away_since(&scene.memory, at(187)), None);
+    assert_eq!(alarm_at(&late, &scene.memory.stops()), Some(at(182 + 71)));
+}
+
+#[test]
+fn an_outage_that_ended_unseen_ends_when_runs_end_again() {
+    let mut scene = Scene::new(at(0));
+    scene.workers = false;
+    (0..10).for_each(|minute| drop(scene.told(at(minute), &[])));
+    // The watch is away from 0:09 to 3:00; the workers are back before 1:00.
+    scene.attentive = false;
+    scene.workers = true;
+    let ends = (60..180).map(at).collect();
+    scene.activity = Some(Activity { ended_at: ends, runs_per_hour: 60.0 });
+    scene.told(at(180), &[]);
+    assert_eq!(
+        scene.told(at(181), &[]),
+        ["over: no worker polls, from 2026-11-21T00:00:00Z to 2026-11-21T01:02:00Z"]
+    );
+    let stops = scene.memory.stops();
+    assert_eq!(stops.iter().map(|stop| stop.until).collect::<Vec<_>>(), [Some(at(62))]);
+    // What counts since then has no more time.
+    assert_eq!(alarm_at(&in_step(at(65)), &stops), Some(at(65 + 182)));
+}
+
+#[test]
+fn an_outage_that_began_unseen_began_after_the_last_run() {
+    let mut scene = Scene::new(at(0));
+    scene.told(at(0), &[]);
+    scene.attentive = false;
+    scene.temporal = false;
+    let told: Vec<String> = (180..190).flat_map(|minute| scene.told(at(minute), &[])).collect();
+    assert_eq!(
+        told,
+        [
+            "the lag watch was away: from 2026-11-21T00:00:00Z to 2026-11-21T03:00:00Z",
+            "Temporal does not answer, since 2026-11-21T00:00:00Z; nobody is called late meanwhile",
+        ]
+    );
+    scene.temporal = true;
+    let ends = (1..150).map(at).collect();
+    scene.activity = Some(Activity { ended_at: ends, runs_per_hour: 60.0 });
+    let told: Vec<String> = (190..193).flat_map(|minute| scene.told(at(minute), &[])).collect();
+    assert_eq!(
+        told,
+        ["over: Temporal does not answer, from 2026-11-21T00:00:00Z to 2026-11-21T03:10:00Z"]
+    );
+    let stops = scene.memory.stops();
+    assert_eq!((stops[0].since, stops.len()), (at(147), 1), "two minutes for the clocks");
+}
+
+#[test]
+fn clocks_of_two_watches_need_not_agree() {
+    let late = failing(at(0), at(60), "HTTP 502");
+    let mut scene = Scene::new(at(100));
+    let mut other = Watch::new(Settings::default());
+    let mut told = Vec::new();
+    for step in 0..600 {
+        let now = at(100) + SignedDuration::from_secs(20 * step);
+        // One is two minutes ahead of the other.
+        if step % 2 == 0 {
+            std::mem::swap(&mut scene.watch, &mut other);
+            told.extend(scene.told(now + SignedDuration::from_mins(2), &[("acme/a", &late)]));
+            std::mem::swap(&mut scene.watch, &mut other);
+        } else {
+            told.extend(scene.told(now, &[("acme/a", &late)]));
+        }
+    }
+    assert_eq!(told.len(), 1, "{told:?}");
+}
+
+#[test]
+fn a_mute_of_everything_keeps_outages_quiet_too() {
+    let mut scene = Scene::new(at(0));
+    let mute = |until| Mute {
+        what: Muted::Everything,
+        until: at(until),
+        reason: "we move".to_owned(),
+        by: "ops".to_owned(),
+    };
+    scene.mutes = vec![mute(30)];
+    scene.temporal = false;
+    let told = |scene: &mut Scene, minutes: std::ops::Range<i64>| -> Vec<String> {
+        minutes.flat_map(|minute| scene.told(at(minute), &[])).collect()
+    };
+    assert!(told(&mut scene, 0..30).is_empty());
+    assert!(scene.memory.standing().is_empty());
+    assert_eq!(told(&mut scene, 30..40).len(), 1, "it still lasts");
+    scene.mutes = vec![mute(60)];
+    scene.temporal = true;
+    assert!(told(&mut scene, 40..60).is_empty());
+    scene.temporal = false;
+    let minutes = 60..60 + 2 * 24 * 60;
+    assert_eq!(told(&mut scene, minutes).len(), 2, "it is said again every day");
+}
+
+#[test]
+fn an_edit_that_was_mended_before_an_outage_is_over_after_it() {
+    let mut scene = Scene::new(at(0));
+    let mut facts = in_step(at(0));
+    facts.terms.max_lag = SignedDuration::from_hours(99);
+    let edited = |as_defined| ScheduleState::Present {
+        paused_since: None,
+        resumed_at: None,
+        created_at: None,
+        started_at: Some(at(0)),
+        as_defined,
+    };
+    facts.schedule = edited(false);
+    (0..10).for_each(|minute| drop(scene.told(at(minute), &[("acme/a", &facts)])));
+    assert_eq!(scene.memory.standing().len(), 1);
+    scene.temporal = false;
+    (10..100).for_each(|minute| drop(scene.told(at(minute), &[])));
+    scene.temporal = true;
+    facts.schedule = edited(true);
+    let told = scene.told(at(100), &[("acme/a", &facts)]);
+    assert!(told.iter().any(|text| text.ends_with("as it should be again")), "{told:?}");
+    // The tick that the outage took is not its fault.
+    (101..130).for_each(|minute| {
+        assert!(scene.told(at(minute), &[("acme/a", &facts)]).is_empty());
+    });
+}
