@@ -10,8 +10,6 @@ pub enum Defect {
     ForgetDirty,
     /// A sender does not look at the log.
     SkipFence,
-    /// A run that supersedes sends at once.
-    SkipSupersededWait,
     /// What a commit says about requests that may still be at work is left out.
     ForgetQuietTime,
     /// What a sender wrote down about having been late is not read.
@@ -58,10 +56,9 @@ pub enum Defect {
 
 impl Defect {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 23] = [
         Self::ForgetDirty,
         Self::SkipFence,
-        Self::SkipSupersededWait,
         Self::ForgetQuietTime,
         Self::IgnoreLateMarks,
         Self::SkipLastLook,

@@ -84,7 +84,7 @@ pub(crate) struct Trouble {
 impl Shape {
     /// Whether a seed can show what a rule is for that is switched off: some need two senders.
     pub(crate) fn shows(seed: u64, without: Option<Defect>) -> bool {
-        let needs_two = matches!(without, Some(Defect::SkipFence | Defect::SkipSupersededWait));
+        let needs_two = without == Some(Defect::SkipFence);
         !needs_two || Self::draw(&mut Chance::new(seed)).two_senders
     }
 

@@ -77,7 +77,7 @@ pub(super) async fn measure(options: &Options) -> anyhow::Result<Vec<Figure>> {
     let (mut passes, mut lists, mut requests) = (Vec::new(), Vec::new(), 0);
     for _ in 0..options.pick(5, 2) {
         let before = calls.read().await?;
-        passes.push(pass(&stage).await?);
+        passes.push(Box::pin(pass(&stage)).await?);
         requests = calls.read().await?.since(&before, &ASKED).max(requests);
         let began = Instant::now();
         ensure!(schedules.list(&ScheduleFilter::default()).await?.len() == many, "all are listed");

@@ -10,7 +10,6 @@ use std::{
 
 use jiff::Timestamp;
 use tidemark_model::{
-    defect::{self, Defect},
     definition::{Definition, Deletions, InvalidRecords},
     entry::{Committed, Coverage, DefinitionRef, FORMAT, Manifest, Prepared},
     exception::{Exception, ExceptionKind},
@@ -160,7 +159,8 @@ impl Engine {
         let sending = sending_times(ground.folder, start, &ground.owed).await?;
         let quiet_after =
             base.and_then(|base| base.quiet_after).filter(|quiet_after| *quiet_after > prepared_at);
-        let superseded = (start.supersedes() && !defect::on(Defect::SkipSupersededWait))
+        let superseded = start
+            .supersedes()
             .then(|| sending.over_at(prepared_at, self.settings.fence.superseded_wait));
         let mut late_handled = base.map(|base| base.late_handled.clone()).unwrap_or_default();
         late_handled.extend(start.late.iter().map(|mark| mark.name.clone()));
