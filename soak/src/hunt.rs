@@ -10,7 +10,7 @@ use std::{
 
 use tidemark_model::defect::Defect;
 
-use crate::{Played, Tally, play};
+use crate::{Played, Tally, play, shape::Shape};
 
 /// What came of many seeds.
 #[derive(Debug, Default)]
@@ -21,7 +21,8 @@ pub struct Hunt {
     pub faults: Vec<Played>,
 }
 
-/// Plays seeds from `first` on. Stops early after `fault_limit` faults, or when `stop` says so.
+/// Plays `count` seeds from `first` on, leaving out those that cannot show what the rule `without` is
+/// for. Stops early after `fault_limit` faults, or when `stop` says so.
 #[must_use]
 pub fn hunt(
     first: u64,
@@ -32,16 +33,22 @@ pub fn hunt(
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Hunt {
     let next = AtomicU64::new(first);
+    let played_count = AtomicU64::new(0);
     let over = AtomicBool::new(false);
     let hunted = Mutex::new(Hunt::default());
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) && !stop() {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + count {
+                    if played_count.fetch_add(1, Ordering::Relaxed) >= count {
                         return;
                     }
+                    let seed = loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if Shape::shows(seed, without) {
+                            break seed;
+                        }
+                    };
                     let played = play(seed, false, without);
                     let mut hunted = hunted.lock().unwrap_or_else(PoisonError::into_inner);
                     hunted.seed_count += 1;

@@ -3,6 +3,8 @@
 //! Every seed has some kinds of trouble and lacks others, so that each is also met without the noise
 //! of all the rest.
 
+use tidemark_model::defect::Defect;
+
 use crate::chance::Chance;
 
 /// Drawn once from the seed.
@@ -36,6 +38,8 @@ pub(crate) struct Shape {
     pub(crate) skew: i64,
     /// Milliseconds of a request, as a rule.
     pub(crate) latency: u64,
+    /// Old senders often outlast the runs that they belong to.
+    pub(crate) two_senders: bool,
     pub(crate) trouble: Trouble,
 }
 
@@ -78,6 +82,12 @@ pub(crate) struct Trouble {
 }
 
 impl Shape {
+    /// Whether a seed can show what a rule is for that is switched off: some need two senders.
+    pub(crate) fn shows(seed: u64, without: Option<Defect>) -> bool {
+        let needs_two = matches!(without, Some(Defect::SkipFence | Defect::SkipSupersededWait));
+        !needs_two || Self::draw(&mut Chance::new(seed)).two_senders
+    }
+
     pub(crate) fn draw(chance: &mut Chance) -> Self {
         let large = chance.permille(30);
         // Slow requests that are given up early: an old sender outlasts the wait of the new one.
@@ -114,6 +124,7 @@ impl Shape {
                 0
             },
             latency: if slow { 1_500 } else { *chance.pick(&[20, 100, 300, 1_500]) },
+            two_senders: slow,
             trouble: if slow {
                 Trouble::draw(chance).of_two_senders()
             } else {

@@ -10,7 +10,7 @@ use super::root;
 
 /// The verbs of `tidemark` that containers run. That each command line parses is tested with the
 /// program itself.
-const VERBS: &[&str] = &["worker", "setup", "simulator", "gateway", "list"];
+const VERBS: &[&str] = &["worker", "setup", "simulator", "monitor", "gateway", "list"];
 
 /// `docker-compose` or `docker compose`; none if the machine has neither and that is no failure.
 fn compose() -> Option<Command> {
@@ -92,7 +92,7 @@ fn has_no_password_of_its_own() {
 fn runs_known_verbs() {
     let Some(services) = services() else { return };
     let ours: Vec<_> = services.iter().filter(|(_, service)| is_ours(service)).collect();
-    assert_eq!(ours.len(), 5, "cli, gateway, setup, simulator, worker");
+    assert_eq!(ours.len(), 6, "cli, gateway, monitor, setup, simulator, worker");
     for (name, service) in ours {
         let command = words(service, "command");
         let verb = command.first().unwrap_or_else(|| panic!("{name} has no command"));
@@ -130,10 +130,11 @@ fn starts_in_order() {
         ("setup", "temporal-namespace", "service_completed_successfully"),
         ("worker", "setup", "service_completed_successfully"),
         ("gateway", "setup", "service_completed_successfully"),
+        ("monitor", "setup", "service_completed_successfully"),
     ] {
         assert_eq!(condition(service, needs).as_deref(), Some(expected), "{service} after {needs}");
     }
-    for name in ["postgres", "temporal", "worker", "gateway", "simulator"] {
+    for name in ["postgres", "temporal", "worker", "monitor", "gateway", "simulator"] {
         assert!(services.get(name).unwrap().get("healthcheck").is_some(), "{name}");
     }
 }
@@ -151,7 +152,7 @@ fn demo_is_a_profile() {
 #[test]
 fn health_checks_read_the_status() {
     let Some(services) = services() else { return };
-    for (name, port) in [("worker", "8610"), ("gateway", "8621")] {
+    for (name, port) in [("worker", "8610"), ("gateway", "8621"), ("monitor", "8630")] {
         let service = services.get(name).unwrap();
         let command = words(service, "command");
         let ops = command.iter().position(|word| word == "--ops-address").unwrap();
