@@ -83,6 +83,7 @@ impl Monitor {
         };
         let kept = &mut version.kept;
         let passed = self.watch.pass(&mut kept.memory, seen);
+        self.eyes.leave(passed.later);
         self.sinks.note(&mut kept.outbox, &self.unwritten, now);
         for notice in &passed.notices {
             tracing::info!(key = notice.key, "{}", visible(&notice.to_string()));

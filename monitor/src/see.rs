@@ -10,7 +10,8 @@ use futures::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use tidemark_engine::store::{Store, StoreError};
 use tidemark_model::ids::ConnectionId;
-use tidemark_schedules::ProjectionSettings;
+use tidemark_schedules::{Listed, ProjectionSettings};
+use tidemark_workflows::health::Health;
 use tokio::{
     sync::Mutex,
     time::{Interval, MissedTickBehavior, interval},
@@ -52,6 +53,8 @@ pub(crate) struct Eyes {
     pace: Mutex<Interval>,
     /// When those that something is open about were looked at.
     looked: BTreeMap<ConnectionId, Timestamp>,
+    /// Those that visibility proposes and that need no look before an instant.
+    later: BTreeMap<ConnectionId, Timestamp>,
 }
 
 impl Eyes {
@@ -66,7 +69,13 @@ impl Eyes {
             round: Round::over(),
             pace: Mutex::new(pace),
             looked: BTreeMap::new(),
+            later: BTreeMap::new(),
         }
+    }
+
+    /// Leaves connections alone until an instant, though visibility proposes them as late.
+    pub(crate) fn leave(&mut self, later: Vec<(ConnectionId, Timestamp)>) {
+        self.later.extend(later);
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -113,7 +122,13 @@ impl Eyes {
         measure::suspects(suspects.len());
         let open: BTreeSet<&ConnectionId> = memory.open().collect();
         self.looked.retain(|connection, _| open.contains(connection));
-        let suspects = suspects.into_iter().map(|listed| listed.connection);
+        self.later.retain(|_, at| *at > now);
+        let waits = |listed: &Listed| {
+            let late = !matches!(listed.attributes.health, Some(Health::Held | Health::Rejecting));
+            late && self.later.contains_key(&listed.connection)
+        };
+        let suspects =
+            suspects.into_iter().filter(|listed| !waits(listed)).map(|listed| listed.connection);
         // Of those that are open, the ones that have waited longest come first.
         let mut again: Vec<&ConnectionId> =
             open.iter().copied().filter(|open| self.due(open, now)).collect();

@@ -14,8 +14,9 @@ const PAGE_SIZE: i32 = 1_000;
 const PAGES: usize = 10;
 
 impl ScheduleClient {
-    /// When runs of these connections ended since an instant, whatever way, by Temporal's clock; `None`
-    /// if there were more than 10,000.
+    /// When workers brought runs of these connections to an end since an instant, whatever way, by
+    /// Temporal's clock; `None` if there were more than 10,000. A run that timed out or was terminated
+    /// needed no worker for that.
     ///
     /// # Errors
     /// Temporal cannot be reached or refuses the query.
@@ -26,7 +27,8 @@ impl ScheduleClient {
     ) -> Result<Option<Vec<Timestamp>>, ScheduleError> {
         let ids: Vec<String> = connections.iter().map(|id| quoted(id.as_str())).collect();
         let query = format!(
-            "WorkflowType = {} AND CloseTime > {} AND {} IN ({})",
+            "WorkflowType = {} AND ExecutionStatus IN ('Completed', 'Failed', 'Canceled') AND \
+             CloseTime > {} AND {} IN ({})",
             quoted(names::SYNC_WORKFLOW),
             quoted(&format!("{since:.3}")),
             names::CONNECTION_ID.name,

@@ -19,7 +19,7 @@ use tidemark_schedules::{
     Description, Listed, Projection, ProjectionSettings, ScheduleClient, ScheduleError,
 };
 
-use crate::rules::{Commit, Ended, Facts, Look, ScheduleState, Terms};
+use crate::rules::{Commit, Ended, Facts, Look, ScheduleState};
 
 /// Why a look could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +98,7 @@ impl Looker {
             (None, Some(described)) => failed::newest(&folder, described, committed_at).await?,
             (None, None) => None,
         };
-        let created_at = described.as_ref().and_then(|described| described.created_at);
+        let created_at = created_at(&folder, stored, &logged).await?;
         Ok(Facts {
             terms: terms::of(stored, definition, logged.commit.as_ref(), created_at),
             schedule: match &described {
@@ -131,22 +131,10 @@ pub async fn glance(
         return Ok(Look { connection: connection.clone(), facts: None });
     };
     let logged = Logged::read(&folder, now).await?;
-    let first = match (&logged.commit, stored.version) {
-        (Some(_), _) | (None, 1) => None,
-        // An edit gives one that has never been in step no more time.
-        (None, _) => definitions::at(&folder, 1).await?,
-    };
-    let created_at = first.map(|first| first.applied_at);
+    let created_at = created_at(&folder, &stored, &logged).await?;
     let commit = logged.commit.as_ref();
     let facts = Facts {
-        terms: Terms {
-            created_at: match commit {
-                // Lag counts from the watermark.
-                Some(commit) => commit.manifest.complete_as_of,
-                None => created_at.unwrap_or(stored.applied_at),
-            },
-            ..terms::of(&stored, &definition, commit, None)
-        },
+        terms: terms::of(&stored, &definition, commit, created_at),
         schedule: ScheduleState::Present {
             paused_since: listed.filter(|listed| listed.paused).map(|listed| {
                 listed.pauses().iter().filter_map(|pause| pause.since).min().unwrap_or(now)
@@ -161,6 +149,30 @@ pub async fn glance(
         run: None,
     };
     Ok(Look { connection: connection.clone(), facts: Some(facts) })
+}
+
+/// When the connection was first applied, or applied again after it was removed: an edit and a
+/// schedule that is made anew give it no more time.
+async fn created_at(
+    folder: &Folder,
+    stored: &StoredDefinition,
+    logged: &Logged,
+) -> Result<Timestamp, StoreError> {
+    let mut created_at = stored.applied_at;
+    // From a watermark on, nothing before it counts.
+    let counts_from = logged.commit.as_ref().map(|commit| commit.manifest.complete_as_of);
+    for version in (1..stored.version).rev() {
+        if Some(created_at) <= counts_from {
+            break;
+        }
+        match definitions::at(folder, version).await? {
+            Some(StoredDefinition { applied_at, definition: Some(_), .. }) => {
+                created_at = applied_at
+            }
+            _ => break,
+        }
+    }
+    Ok(created_at)
 }
 
 /// The definition that holds; `None` for a connection that was removed, or never was.

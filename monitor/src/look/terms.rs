@@ -11,12 +11,11 @@ use tidemark_model::{
 
 use crate::rules::Terms;
 
-/// `created_at` is the schedule's own creation, if there is a schedule.
 pub(super) fn of(
     stored: &StoredDefinition,
     definition: &Definition,
     commit: Option<&Committed>,
-    created_at: Option<Timestamp>,
+    created_at: Timestamp,
 ) -> Terms {
     let schedule = definition.schedule();
     let max_lag = whole(definition.max_lag());
@@ -27,7 +26,7 @@ pub(super) fn of(
     Terms {
         max_lag,
         interval: whole(schedule.interval_longest() + schedule.jitter()),
-        created_at: created_at.unwrap_or(stored.applied_at),
+        created_at,
         reread_at: reread.then_some(stored.applied_at),
         source: source(definition.source()),
         destination: destination(definition.destination()),
