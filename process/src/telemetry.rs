@@ -1,6 +1,9 @@
 //! Logs and metrics of the process, set up once.
 
-use std::{str::FromStr, sync::OnceLock};
+use std::{
+    str::FromStr,
+    sync::{Mutex, PoisonError},
+};
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -42,19 +45,22 @@ pub fn init_logs(filter: &str, format: LogFormat) -> anyhow::Result<()> {
 }
 
 /// The process's recorder of metrics. There can be one, however many roles run in a process.
-static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+static RECORDER: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
 
 /// The recorder, installed when it is first asked for; `describe` says then what its metrics mean.
 ///
 /// # Errors
 /// Something else in the process records metrics.
 pub fn recorder(describe: impl FnOnce()) -> anyhow::Result<PrometheusHandle> {
-    if let Some(handle) = RECORDER.get() {
+    // Roles that start at the same time wait for the one that installs it.
+    let mut recorder = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(handle) = &*recorder {
         return Ok(handle.clone());
     }
     let handle = PrometheusBuilder::new()
         .install_recorder()
         .context("metrics cannot be recorded, something else in this process does it")?;
     describe();
-    Ok(RECORDER.get_or_init(|| handle).clone())
+    *recorder = Some(handle.clone());
+    Ok(handle)
 }
