@@ -168,8 +168,8 @@ impl Stage {
         Ok(())
     }
 
-    /// Stores a definition and makes its schedule, as `apply` does.
-    pub(crate) async fn connect(&self, plan: &Plan<'_>) -> anyhow::Result<Definition> {
+    /// Stores a definition, as `apply` does.
+    pub(crate) async fn define(&self, plan: &Plan<'_>) -> anyhow::Result<Definition> {
         let definition = plan.definition(&self.url())?;
         let now = Timestamp::now();
         let stored = StoredDefinition {
@@ -179,12 +179,18 @@ impl Stage {
             same_destination: false,
         };
         definitions::put(&self.store.connection(definition.id()), stored).await?;
+        Ok(definition)
+    }
+
+    /// Stores a definition and makes its schedule, as `apply` does.
+    pub(crate) async fn connect(&self, plan: &Plan<'_>) -> anyhow::Result<Definition> {
+        let definition = self.define(plan).await?;
         let settings = ProjectionSettings {
             task_queue: TASK_QUEUE.to_owned(),
             ..ProjectionSettings::default()
         };
         let projection = Projection::new(&definition, 1, &settings);
-        let standing = standing(&definition, Health::New, None, now, None);
+        let standing = standing(&definition, Health::New, None, Timestamp::now(), None);
         ScheduleClient::new(&self.client).create(&projection, &standing).await?;
         Ok(definition)
     }

@@ -4,8 +4,9 @@
 use jiff::Timestamp;
 use tidemark_engine::log::Log;
 use tidemark_model::definition::Definition;
-use tidemark_schedules::{Description, ScheduleError, Standing};
-use tidemark_schedules::{Newest, standing};
+use tidemark_schedules::{
+    Created, Description, Newest, Projection, ScheduleError, Standing, standing,
+};
 use tidemark_workflows::health::Health;
 
 use crate::error::Error;
@@ -42,4 +43,22 @@ pub(crate) async fn of(session: &Session, definition: &Definition) -> Result<Sta
     // A store that went back in time is told by the next run, not covered up here.
     standing.committed = standing.committed.max(described.and_then(|one| one.committed));
     Ok(standing)
+}
+
+/// Makes the schedule of a connection what its definition says.
+///
+/// # Errors
+/// The store or Temporal does not answer.
+pub(crate) async fn schedule(
+    session: &Session,
+    definition: &Definition,
+    projection: &Projection,
+) -> Result<Created, Error> {
+    let standing = of(session, definition).await?;
+    let schedules = &session.temporal().await?.schedules;
+    let created = schedules.create(projection, &standing).await?;
+    if created == Created::Exists {
+        schedules.update(projection, &standing).await?;
+    }
+    Ok(created)
 }

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use tidemark_engine::definitions;
 use tidemark_model::ids::ConnectionId;
-use tidemark_schedules::{ScheduleError, ScheduleFilter};
+use tidemark_schedules::ScheduleFilter;
 
 use crate::{
     look::{LookError, Looker},
@@ -40,17 +40,6 @@ pub(crate) async fn activity(
             connections.push(connection);
         }
     }
-    let ended = ended(looker, &connections, since).await?;
+    let ended = looker.schedules().ended_since(&connections, since).await?;
     Ok(ended.map(|ended_at| Activity { ended_at, runs_per_hour }))
-}
-
-async fn ended(
-    looker: &Looker,
-    connections: &[ConnectionId],
-    since: Timestamp,
-) -> Result<Option<Vec<Timestamp>>, ScheduleError> {
-    if connections.is_empty() {
-        return Ok(Some(Vec::new()));
-    }
-    looker.schedules().ended_since(connections, since).await
 }

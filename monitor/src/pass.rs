@@ -9,9 +9,9 @@ use tidemark_engine::store::StoreError;
 use crate::{
     keep::Keep,
     measure, mutes,
-    rules::{Mute, Notice, Seen, Settings, Subject, Watch},
+    rules::{Mute, Seen, Settings, Subject, Watch, muted},
     see::Eyes,
-    sinks::{Delivery, Outcome, Sinks},
+    sinks::{Delivery, Outcome, Sinks, visible},
 };
 
 /// Receivers that forget are told again what stands open after so long.
@@ -86,7 +86,7 @@ impl Monitor {
         self.eyes.leave(passed.later);
         self.sinks.note(&mut kept.outbox, &self.unwritten, now);
         for notice in &passed.notices {
-            tracing::info!(key = notice.key, "{}", visible(&notice.to_string()));
+            tracing::info!(key = notice.key, "{}", visible(&notice.to_string(), usize::MAX));
             // From here on the outbox remembers it.
             kept.memory.sent(&notice.key);
         }
@@ -100,7 +100,10 @@ impl Monitor {
         self.unwritten = self.sinks.deliver(handouts, now).await;
         if self.refreshed_at.is_none_or(|at| now.duration_since(at) >= REFRESH_EVERY) {
             let mut standing = kept.memory.standing();
-            standing.retain(|notice| !muted(notice, &mutes, now));
+            standing.retain(|notice| match &notice.subject {
+                Subject::Connection { connection, .. } => !muted(&mutes, connection, now),
+                _ => true,
+            });
             self.unwritten.extend(self.sinks.refresh(&kept.outbox, standing, now).await);
             self.refreshed_at = Some(now);
         }
@@ -139,19 +142,4 @@ impl Monitor {
             }
         }
     }
-}
-
-/// Whether nobody is to be told of it now.
-fn muted(notice: &Notice, mutes: &[Mute], now: Timestamp) -> bool {
-    match &notice.subject {
-        Subject::Connection { connection, .. } => {
-            mutes.iter().any(|mute| mute.covers(connection, now))
-        }
-        _ => false,
-    }
-}
-
-/// Text of other systems as it may stand on a line.
-fn visible(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -101,7 +101,7 @@ impl Eyes {
             Ok(sight) => Ok(Some(sight)),
             Err(Blind::Store(error)) => Err(error),
             Err(Blind::Temporal(error)) => {
-                tracing::warn!(error = %with_causes(&*error), "temporal does not answer");
+                tracing::warn!(error = format!("{error:#}"), "temporal does not answer");
                 Ok(None)
             }
         }
@@ -179,12 +179,12 @@ impl Eyes {
 enum Blind {
     Store(StoreError),
     /// Temporal does not answer, or not this: nothing is concluded from what it does not say.
-    Temporal(Box<dyn Error + Send + Sync>),
+    Temporal(anyhow::Error),
 }
 
 impl Blind {
     fn temporal(error: impl Error + Send + Sync + 'static) -> Self {
-        Self::Temporal(Box::new(error))
+        Self::Temporal(anyhow::Error::new(error))
     }
 }
 
@@ -195,15 +195,4 @@ impl From<LookError> for Blind {
             LookError::Temporal(error) => Self::temporal(error),
         }
     }
-}
-
-/// An error in one line, with what caused it.
-fn with_causes(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text += &format!(": {cause}");
-        next = cause.source();
-    }
-    text
 }

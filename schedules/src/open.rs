@@ -6,7 +6,6 @@ use temporalio_client::grpc::WorkflowService;
 use temporalio_common::protos::temporal::api::{
     common::v1::WorkflowExecution,
     enums::v1::{PendingActivityState, PendingWorkflowTaskState, WorkflowExecutionStatus},
-    failure::v1::{Failure as Reported, failure::FailureInfo},
     workflow::v1::PendingActivityInfo,
     workflowservice::v1::{DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse},
 };
@@ -16,7 +15,7 @@ use tidemark_model::{
 };
 use tidemark_workflows::sync::{HeartbeatDetails, StepFailure};
 
-use crate::payload::{from_json, timestamp};
+use crate::payload::{failure_details, from_json, timestamp};
 use crate::{Operation, RunRef, ScheduleClient, ScheduleError};
 
 /// A run at one instant.
@@ -114,23 +113,13 @@ impl OpenStep {
                 timestamp(began_at.seconds, began_at.nanos)
             }),
             last_failure: failure.map(|failure| failure.message.clone()),
-            failure: failure.and_then(said),
+            failure: failure.and_then(failure_details::<StepFailure>).map(|step| step.failure),
             next_attempt_at: pending
                 .next_attempt_schedule_time
                 .as_ref()
                 .and_then(|at| timestamp(at.seconds, at.nanos)),
         }
     }
-}
-
-/// What a step itself said about its failure. One that Temporal noticed, such as an attempt that
-/// gave no sign of life, says nothing.
-fn said(reported: &Reported) -> Option<Failure> {
-    let Some(FailureInfo::ApplicationFailureInfo(application)) = &reported.failure_info else {
-        return None;
-    };
-    let payload = application.details.as_ref()?.payloads.first()?;
-    from_json::<StepFailure>(payload).map(|step| step.failure)
 }
 
 /// The step that an activity carries out.

@@ -25,6 +25,9 @@ impl ScheduleClient {
         connections: &[ConnectionId],
         since: Timestamp,
     ) -> Result<Option<Vec<Timestamp>>, ScheduleError> {
+        if connections.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
         let ids: Vec<String> = connections.iter().map(|id| quoted(id.as_str())).collect();
         let query = format!(
             "WorkflowType = {} AND ExecutionStatus IN ('Completed', 'Failed', 'Canceled') AND \

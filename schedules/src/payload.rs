@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
-use temporalio_common::protos::temporal::api::common::v1::{Memo, Payload, SearchAttributes};
+use temporalio_common::protos::temporal::api::{
+    common::v1::{Memo, Payload, SearchAttributes},
+    failure::v1::{Failure, failure::FailureInfo},
+};
 use tidemark_workflows::names::{AttributeKind, SearchAttribute};
 
 /// A value as JSON, as the SDK's default converter writes it.
@@ -20,6 +23,15 @@ pub fn json<T: Serialize + ?Sized>(value: &T) -> Payload {
 /// The value of a JSON payload; `None` if it is not one of that type.
 pub fn from_json<T: DeserializeOwned>(payload: &Payload) -> Option<T> {
     serde_json::from_slice(&payload.data).ok()
+}
+
+/// What whoever failed said about it in the details of an application's failure. `None` for a
+/// failure that Temporal noticed, such as an attempt that gave no sign of life.
+pub fn failure_details<T: DeserializeOwned>(failure: &Failure) -> Option<T> {
+    let Some(FailureInfo::ApplicationFailureInfo(application)) = &failure.failure_info else {
+        return None;
+    };
+    from_json(application.details.as_ref()?.payloads.first()?)
 }
 
 /// The values of search attributes, collected by name.

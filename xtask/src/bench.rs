@@ -1,9 +1,9 @@
 //! `cargo xtask bench`: builds in release what is measured, and measures it.
 
 use std::ffi::OsString;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use clap::Args;
 
 use crate::cargo::Cargo;
@@ -19,19 +19,9 @@ pub(crate) struct Options {
 
 /// Ends as the bench does: 1 when a figure was missed or not measured.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    let cargo = Cargo::of_this_checkout(false)?;
     // In one build, so that both are made of the same crates with the same features.
-    let status = cargo
-        .command(&["build", "--release", "--package", BENCH, "--package", "tidemark-engine"])
-        .args(["--bin", BENCH, "--example", "diff_bench"])
-        .status()
-        .context("cannot run `cargo build`")?;
-    ensure!(status.success(), "the bench does not build");
-    let program = cargo.program("release", BENCH)?;
-    let status = Command::new(&program)
-        .args(&options.arguments)
-        .current_dir(cargo.root())
-        .status()
-        .with_context(|| format!("cannot run {}", program.display()))?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let packages = ["--package", BENCH, "--package", "tidemark-engine"];
+    let build = [&packages[..], &["--bin", BENCH, "--example", "diff_bench"]].concat();
+    let cargo = Cargo::of_this_checkout(false)?;
+    cargo.build_and_run(&build, "release", BENCH, &options.arguments)
 }

@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
@@ -67,9 +67,28 @@ impl Cargo {
         Ok(Path::new(target).join(profile).join(name))
     }
 
-    /// The root of the checkout.
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
+    /// Builds in release, and runs the program `name` of the folder `profile` with arguments of
+    /// its own. Ends as it does.
+    pub(crate) fn build_and_run(
+        &self,
+        build: &[&str],
+        profile: &str,
+        name: &str,
+        arguments: &[OsString],
+    ) -> Result<ExitCode> {
+        let status = self
+            .command(&["build", "--release"])
+            .args(build)
+            .status()
+            .context("cannot run `cargo build`")?;
+        ensure!(status.success(), "{name} does not build");
+        let program = self.program(profile, name)?;
+        let status = Command::new(&program)
+            .args(arguments)
+            .current_dir(&self.root)
+            .status()
+            .with_context(|| format!("cannot run {}", program.display()))?;
+        Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     /// Where cargo builds instead of its own choice, if it does.

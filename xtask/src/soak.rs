@@ -1,9 +1,9 @@
 //! `cargo xtask soak`: builds the simulation of the engine in release, and runs it.
 
 use std::ffi::OsString;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use clap::Args;
 
 use crate::cargo::Cargo;
@@ -20,16 +20,5 @@ pub(crate) struct Options {
 /// Ends as the simulation does: 1 when a promise was broken, or a switched-off rule not noticed.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let cargo = Cargo::of_this_checkout(false)?;
-    let status = cargo
-        .command(&["build", "--release", "--package", SOAK])
-        .status()
-        .context("cannot run `cargo build`")?;
-    ensure!(status.success(), "the simulation does not build");
-    let program = cargo.program("release", SOAK)?;
-    let status = Command::new(&program)
-        .args(&options.arguments)
-        .current_dir(cargo.root())
-        .status()
-        .with_context(|| format!("cannot run {}", program.display()))?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    cargo.build_and_run(&["--package", SOAK], "release", SOAK, &options.arguments)
 }

@@ -1,9 +1,9 @@
 //! `cargo xtask year`: simulated months of the lag watch's rules, in release.
 
 use std::ffi::OsString;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use clap::Args;
 
 use crate::cargo::Cargo;
@@ -19,17 +19,7 @@ pub(crate) struct Options {
 
 /// Ends as the simulation does: 1 when a notice was false, missed or repeated.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let build = ["--package", "tidemark-monitor", "--example", YEAR];
     let cargo = Cargo::of_this_checkout(false)?;
-    let status = cargo
-        .command(&["build", "--release", "--package", "tidemark-monitor", "--example", YEAR])
-        .status()
-        .context("cannot run `cargo build`")?;
-    ensure!(status.success(), "the simulation does not build");
-    let program = cargo.program("release", "examples")?.join(YEAR);
-    let status = Command::new(&program)
-        .args(&options.arguments)
-        .current_dir(cargo.root())
-        .status()
-        .with_context(|| format!("cannot run {}", program.display()))?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    cargo.build_and_run(&build, "release/examples", YEAR, &options.arguments)
 }

@@ -12,7 +12,6 @@ use anyhow::{Context as _, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use temporalio_client::{ClientOptions, ConnectionOptions};
-use tidemark_engine::definitions::{self, StoredDefinition};
 use tidemark_model::{ids::ConnectionId, secret::SecretLookup};
 use tidemark_monitor::{
     Temporal,
@@ -113,14 +112,7 @@ async fn make(stage: &Stage, schedules: &ScheduleClient, many: usize) -> anyhow:
     let made = stream::iter(0..many).map(|number| async move {
         let name = format!("c{number:05}");
         let plan = Plan { name: &name, list: "l", space: Space::First, delete: Delete::Tombstone };
-        let definition = plan.definition(&stage.url())?;
-        let stored = StoredDefinition {
-            version: 1,
-            applied_at: now,
-            definition: Some(definition.clone()),
-            same_destination: false,
-        };
-        definitions::put(&stage.store().connection(definition.id()), stored).await?;
+        let definition = stage.define(&plan).await?;
         let away = SignedDuration::from_hours(if number < LATE { -1 } else { 24 });
         let standing = Standing {
             health: Health::InStep,

@@ -11,6 +11,7 @@ use tidemark_monitor::look::Looker;
 use tidemark_monitor::rules::{Cause, Look, Settings, troubles};
 use tidemark_schedules::{Created, Projection, ProjectionSettings};
 
+use crate::commands::start;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::many;
@@ -172,7 +173,6 @@ async fn repair(
     wrong: &Wrong,
     settings: &ProjectionSettings,
 ) -> Result<Option<String>, Error> {
-    let schedules = &session.temporal().await?.schedules;
     match wrong {
         Wrong::Trouble(Cause::ScheduleMissing | Cause::ScheduleEdited) => {
             let stored = definitions::newest(&session.store().await?.connection(id)).await?;
@@ -182,25 +182,17 @@ async fn repair(
                 return Ok(None);
             };
             let projection = Projection::new(&definition, version, settings);
-            let standing = standing::of(session, &definition).await?;
-            Ok(Some(match schedules.create(&projection, &standing).await? {
+            Ok(Some(match standing::schedule(session, &definition, &projection).await? {
                 Created::Created => "its schedule was made".to_owned(),
-                Created::Exists => {
-                    schedules.update(&projection, &standing).await?;
-                    "its schedule is as defined again".to_owned()
-                }
+                Created::Exists => "its schedule is as defined again".to_owned(),
             }))
         }
         Wrong::Trouble(Cause::NotFiring { .. }) => {
-            let trigger = schedules.trigger(id).await?;
-            let run = match &trigger.waits_for {
-                Some(running) => running.run_id.clone(),
-                None => schedules.wait_triggered(&trigger).await?.run.run_id,
-            };
+            let run = start::begun(session, id).await?.run_id;
             Ok(Some(format!("run {run} was started")))
         }
         Wrong::Orphan { removed: true } => {
-            schedules.delete(id).await?;
+            session.temporal().await?.schedules.delete(id).await?;
             Ok(Some("its schedule was deleted".to_owned()))
         }
         Wrong::Trouble(_) | Wrong::Orphan { removed: false } => Ok(None),

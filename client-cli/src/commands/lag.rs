@@ -6,7 +6,6 @@ use std::io::{IsTerminal as _, stdout};
 use clap::ValueEnum;
 use jiff::Timestamp;
 use serde::Serialize;
-use tidemark_engine::definitions;
 use tidemark_model::ids::ConnectionId;
 use tidemark_monitor::look::{self, Looker};
 use tidemark_monitor::mutes;
@@ -117,9 +116,18 @@ impl Args {
             Some(temporal) => temporal.schedules.list(&self.selection.filter()).await?,
             None => Vec::new(),
         };
-        let defined = self.select(session, &listed).await?;
+        let named = self.selection.named();
+        let ids = match &named {
+            Some(named) => named.clone(),
+            // By the store as well: visibility may not show a new one.
+            None => self.selection.matching(session, &listed).await?,
+        };
         let now = Timestamp::now();
-        let mut looked = look_at(session, temporal, &defined, &listed, now).await?;
+        let mut looked = look_at(session, temporal, &ids, &listed, now).await?;
+        let known = |id: &&ConnectionId| looked.iter().any(|looked| looked.id == **id);
+        if let Some(unknown) = named.iter().flatten().find(|id| !known(id)) {
+            return Err(session.unknown(unknown).await);
+        }
         let mutes = mutes::current(session.store().await?, now).await?;
         let mutes: Vec<Mute> = mutes.into_iter().map(|(_, mute)| mute).collect();
         let worker_polls = match temporal {
@@ -138,31 +146,6 @@ impl Args {
             Some(by) => self.tell(session, &summary, &alike(&behind, by))?,
         }
         Ok(Exit::Ok)
-    }
-
-    /// What is selected, by the store: visibility may not show a new one.
-    async fn select(
-        &self,
-        session: &Session,
-        listed: &[Listed],
-    ) -> Result<Vec<ConnectionId>, Error> {
-        let named = self.selection.named();
-        let ids = match &named {
-            Some(named) => named.clone(),
-            None => self.selection.matching(session, listed).await?,
-        };
-        let defined = definitions::newest_of(session.store().await?, ids).await?;
-        let known = |id: &ConnectionId| {
-            defined.iter().any(|(known, stored)| known == id && stored.definition.is_some())
-        };
-        match named.iter().flatten().find(|id| !known(id)) {
-            Some(unknown) => Err(session.unknown(unknown).await),
-            None => Ok(defined
-                .into_iter()
-                .filter(|(_, stored)| stored.definition.is_some())
-                .map(|(id, _)| id)
-                .collect()),
-        }
     }
 
     fn tell<T: Entry>(
@@ -209,12 +192,12 @@ impl Looked {
     }
 }
 
-/// Reads the commit log of every connection, and asks Temporal about those that look late or are
-/// not listed: they may be paused, or be without a schedule.
+/// Reads the commit log of every connection that is defined, and asks Temporal about those that
+/// look late or are not listed: they may be paused, or be without a schedule.
 async fn look_at(
     session: &Session,
     temporal: Option<&Temporal>,
-    defined: &[ConnectionId],
+    ids: &[ConnectionId],
     listed: &[Listed],
     now: Timestamp,
 ) -> Result<Vec<Looked>, Error> {
@@ -223,7 +206,7 @@ async fn look_at(
         let settings = ProjectedWith::default().settings(session);
         Looker::new(store.clone(), temporal.schedules.clone(), settings)
     });
-    let results = many::each(defined, async |id| {
+    let results = many::each(ids, async |id| {
         // In the order of their connections.
         let place = listed.binary_search_by(|one| one.connection.cmp(id));
         let listed = place.ok().and_then(|place| listed.get(place));

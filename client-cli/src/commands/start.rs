@@ -81,6 +81,19 @@ pub(crate) async fn trigger(session: &Session, id: &ConnectionId) -> Result<Trig
     session.known(id, triggered).await
 }
 
+/// Starts a run, and waits until it is there: the one under way, if the new one waits for that.
+///
+/// # Errors
+/// No such schedule, no answer, or the server did not do it in time.
+pub(crate) async fn begun(session: &Session, id: &ConnectionId) -> Result<RunRef, Error> {
+    let schedules = &session.temporal().await?.schedules;
+    let trigger = schedules.trigger(id).await?;
+    match trigger.waits_for {
+        Some(running) => Ok(running),
+        None => Ok(schedules.wait_triggered(&trigger).await?.run),
+    }
+}
+
 /// Starts one after the other, evenly over a time.
 async fn spread<'c>(
     session: &Session,

@@ -6,7 +6,6 @@ use temporalio_client::tonic::{Code, IntoRequest as _};
 use temporalio_common::protos::temporal::api::common::v1::Payloads;
 use temporalio_common::protos::temporal::api::enums::v1::HistoryEventFilterType;
 use temporalio_common::protos::temporal::api::failure::v1::Failure as Reported;
-use temporalio_common::protos::temporal::api::failure::v1::failure::FailureInfo;
 use temporalio_common::protos::temporal::api::history::v1::HistoryEvent;
 use temporalio_common::protos::temporal::api::history::v1::history_event::Attributes;
 use temporalio_common::protos::temporal::api::workflowservice::v1::GetWorkflowExecutionHistoryRequest;
@@ -15,6 +14,7 @@ use tidemark_model::ids::ConnectionId;
 use tidemark_model::receipt::{Outcome, Receipt};
 use tidemark_model::step::SyncResult;
 use tidemark_schedules::RunRef;
+use tidemark_schedules::payload::failure_details;
 use tidemark_workflows::sync::FailedRun;
 
 use super::receipt_sentence;
@@ -116,7 +116,9 @@ impl Ending {
             }
             Attributes::WorkflowExecutionFailedEventAttributes(failed) => {
                 let reported = failed.failure.unwrap_or_default();
-                Self::Failed { failure: details(&reported), texts: texts(reported) }
+                let said = failure_details::<FailedRun>(&reported);
+                let failure = said.map(|failed| Box::new(failed.failure));
+                Self::Failed { failure, texts: texts(reported) }
             }
             Attributes::WorkflowExecutionCanceledEventAttributes(_) => Self::Cancelled,
             Attributes::WorkflowExecutionTerminatedEventAttributes(terminated) => {
@@ -130,16 +132,6 @@ impl Ending {
 
 fn result(payloads: Option<&Payloads>) -> Option<SyncResult> {
     serde_json::from_slice(&payloads?.payloads.first()?.data).ok()
-}
-
-/// What the run itself said about its failure.
-fn details(reported: &Reported) -> Option<Box<Failure>> {
-    let Some(FailureInfo::ApplicationFailureInfo(application)) = &reported.failure_info else {
-        return None;
-    };
-    let payload = application.details.as_ref()?.payloads.first()?;
-    let failed: FailedRun = serde_json::from_slice(&payload.data).ok()?;
-    Some(Box::new(failed.failure))
 }
 
 /// A failure's text and those of its causes, without what Temporal repeats.

@@ -16,7 +16,7 @@ use tidemark_model::{
     definition::Definition, entry::Committed, failure::Failure, ids::ConnectionId,
 };
 use tidemark_schedules::{
-    Description, Listed, Projection, ProjectionSettings, ScheduleClient, ScheduleError,
+    Description, Listed, Pause, Projection, ProjectionSettings, ScheduleClient, ScheduleError,
 };
 
 use crate::rules::{Commit, Ended, Facts, Look, ScheduleState};
@@ -136,9 +136,9 @@ pub async fn glance(
     let facts = Facts {
         terms: terms::of(&stored, &definition, commit, created_at),
         schedule: ScheduleState::Present {
-            paused_since: listed.filter(|listed| listed.paused).map(|listed| {
-                listed.pauses().iter().filter_map(|pause| pause.since).min().unwrap_or(now)
-            }),
+            paused_since: listed
+                .filter(|listed| listed.paused)
+                .map(|listed| earliest(&listed.pauses()).unwrap_or(now)),
             resumed_at: None,
             created_at: None,
             started_at: listed.and_then(|listed| listed.recent.last()?.started_at),
@@ -222,8 +222,13 @@ fn newest(commit: &Committed) -> Commit {
     }
 }
 
+/// Since when the first of the pauses in force is.
+fn earliest(pauses: &[Pause]) -> Option<Timestamp> {
+    pauses.iter().filter_map(|pause| pause.since).min()
+}
+
 fn schedule(described: &Description, projection: &Projection, now: Timestamp) -> ScheduleState {
-    let since = described.pauses().iter().filter_map(|pause| pause.since).min();
+    let since = earliest(&described.pauses());
     ScheduleState::Present {
         paused_since: described.paused.then(|| since.or(described.updated_at).unwrap_or(now)),
         resumed_at: described.resumed_at(),

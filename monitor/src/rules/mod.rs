@@ -32,7 +32,7 @@ pub use self::facts::{Commit, Ended, Facts, OpenRun, RunState, ScheduleState, Te
 pub use self::finding::troubles;
 pub use self::group::Group;
 pub use self::memory::Memory;
-pub use self::mute::{Mute, Muted};
+pub use self::mute::{Mute, Muted, muted};
 pub use self::notice::{Ending, Notice, Phase, Subject};
 pub use self::outage::{Outage, Part};
 pub use self::settings::Settings;

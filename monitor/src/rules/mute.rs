@@ -22,6 +22,12 @@ pub struct Mute {
     pub by: String,
 }
 
+/// Whether nobody is to be told of a connection now.
+#[must_use]
+pub fn muted(mutes: &[Mute], connection: &ConnectionId, now: Timestamp) -> bool {
+    mutes.iter().any(|mute| mute.covers(connection, now))
+}
+
 impl Mute {
     /// Whether it keeps quiet about a connection now.
     #[must_use]

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use tidemark_model::ids::ConnectionId;
 
 use super::memory::Memory;
-use super::mute::Mute;
+use super::mute::{self, Mute};
 use super::notice::{Notice, Phase, Subject};
 use super::settings::Settings;
 
@@ -34,7 +34,7 @@ pub(super) fn dissolve_groups(memory: &mut Memory, now: Timestamp, settings: &Se
 
 /// Says again what has stood open for long, with the cause that it has now.
 pub(super) fn remind(memory: &mut Memory, now: Timestamp, mutes: &[Mute], settings: &Settings) {
-    let muted = |connection: &ConnectionId| mutes.iter().any(|mute| mute.covers(connection, now));
+    let muted = |connection: &ConnectionId| mute::muted(mutes, connection, now);
     let mut reminders = Vec::new();
     for (connection, open) in &mut memory.episodes {
         for episode in open.iter_mut().filter(|episode| episode.group.is_none()) {

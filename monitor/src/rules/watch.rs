@@ -10,7 +10,7 @@ use super::episode::{Episode, Kind};
 use super::facts::Facts;
 use super::finding::{Finding, Standard};
 use super::memory::Memory;
-use super::mute::Mute;
+use super::mute::{self, Mute};
 use super::notice::{Ending, Notice, Phase, Subject};
 use super::opening::{Opening, open};
 use super::outage::Outage;
@@ -201,7 +201,7 @@ impl Pass<'_> {
     }
 
     fn muted(&self, connection: &ConnectionId) -> bool {
-        self.mutes.iter().any(|mute| mute.covers(connection, self.now))
+        mute::muted(self.mutes, connection, self.now)
     }
 
     /// Ends an episode. A group tells of its members' ends when it ends.

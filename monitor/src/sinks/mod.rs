@@ -24,6 +24,7 @@ use tidemark_model::ids::ConnectionId;
 pub use self::error::{Actor, SinkError};
 pub use self::outbox::{Outbox, SinkState};
 pub use self::receivers::{Delivery, Handout, Outcome, SinkProblem, SinkProblems, Sinks};
+pub(crate) use self::words::visible;
 use crate::rules::Notice;
 
 /// Makes the address of a connection's page in Temporal's Web UI, if there is one.

@@ -82,7 +82,7 @@ pub(super) fn next(notice: &Notice) -> Option<String> {
 
 /// One line that shows what it is: control characters and those that turn the direction of
 /// writing or take no room are written as escapes. At most `limit` characters.
-pub(super) fn visible(text: &str, limit: usize) -> String {
+pub(crate) fn visible(text: &str, limit: usize) -> String {
     let mut shown = String::new();
     let mut count = 0;
     for c in text.chars() {

@@ -4,9 +4,9 @@ use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use tidemark_engine::definitions::{self, Stored, StoredDefinition};
 use tidemark_model::failure::Failure;
-use tidemark_schedules::Created;
 
 use super::plan::{Applied, Change, Kind, Planner};
+use crate::commands::start;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::standing;
@@ -90,17 +90,13 @@ async fn one(planner: &Planner<'_>, change: &Change, start: bool) -> Result<Appl
         return Ok(applied);
     }
     let version = store(planner, change).await?;
-    schedule(planner, change, version).await?;
+    let projection = planner.projection(&change.definition, version);
+    standing::schedule(planner.session, &change.definition, &projection).await?;
     applied.version = Some(version);
     if start {
-        let schedules = &planner.session.temporal().await?.schedules;
-        let trigger = schedules.trigger(change.definition.id()).await?;
-        let run = match &trigger.waits_for {
-            Some(running) => running.run_id.clone(),
-            None => schedules.wait_triggered(&trigger).await?.run.run_id,
-        };
+        let run = start::begun(planner.session, change.definition.id()).await?;
         applied.result += ", started";
-        applied.run_id = Some(run);
+        applied.run_id = Some(run.run_id);
     }
     Ok(applied)
 }
@@ -138,17 +134,4 @@ async fn store(planner: &Planner<'_>, change: &Change) -> Result<u32, Error> {
         }
     }
     Err(Error::Overtaken { id: change.definition.id().clone(), version })
-}
-
-/// Makes the schedule what follows from the definition.
-async fn schedule(planner: &Planner<'_>, change: &Change, version: u32) -> Result<(), Error> {
-    let definition = &change.definition;
-    let projection = planner.projection(definition, version);
-    let standing = standing::of(planner.session, definition).await?;
-    let schedules = &planner.session.temporal().await?.schedules;
-    match schedules.create(&projection, &standing).await? {
-        Created::Created => {}
-        Created::Exists => schedules.update(&projection, &standing).await?,
-    }
-    Ok(())
 }
