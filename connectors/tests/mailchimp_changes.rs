@@ -3,7 +3,7 @@
 use tidemark_engine::port::{ReadRequest, Stop};
 use tidemark_model::{
     entry::Coverage,
-    failure::{FailureClass, FailureKind},
+    failure::{Failure, FailureClass, FailureKind},
     receipt::ProofKind,
     row::RowState,
 };
@@ -251,30 +251,55 @@ async fn a_byte_that_is_no_text_spoils_one_member_and_no_other() {
     assert_eq!((read.committed.rows.len(), spoiled.count()), (300, 1));
 }
 
-#[tokio::test]
-async fn a_list_that_never_rests_is_not_called_proven() {
-    let bench = small().await;
-    let committed = bench.first_read().await;
-    bench.draw(RandomKind::DeleteForEver, 1);
-    // A change before every page from here on.
+/// Reads, with a change before every page.
+async fn read_restless(
+    bench: &Bench,
+    committed: &Committed,
+    kind: RandomKind,
+    count: usize,
+) -> Result<Read, Failure> {
     let holds: Vec<String> = (0..1_000).map(|page| format!("page {page}")).collect();
     for id in &holds {
         bench.world().add_fault(page_fault(FaultAction::Hold { id: id.clone() }));
     }
-    let reading = bench.try_read(&committed, Vec::new());
+    let reading = bench.try_read(committed, Vec::new());
     let changing = async {
         for id in &holds {
             bench.world().wait_held(id, 1).await;
-            bench.draw(RandomKind::Change, 2);
+            bench.draw(kind, count);
+            bench.world().advance(1);
             bench.world().release(id);
         }
         std::future::pending::<()>().await;
     };
     let ended = tokio::select! { ended = reading => ended, () = changing => unreachable!() };
+    bench.world().clear_faults();
+    ended
+}
+
+#[tokio::test]
+async fn a_list_whose_rows_never_rest_is_proven_all_the_same() {
+    for kind in [RandomKind::Change, RandomKind::Add] {
+        let bench = small().await;
+        let first = read_restless(&bench, &Committed::default(), kind, 2).await.expect("a proof");
+        assert_eq!(first.reading.proof.kind, ProofKind::ClosingRequest);
+        // The change before its last page is in it.
+        bench.assert_in_step(&first.committed);
+        bench.draw(RandomKind::DeleteForEver, 1);
+        let next = read_restless(&bench, &first.committed, kind, 2).await.expect("a proof");
+        bench.assert_in_step(&next.committed);
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_always_loses_rows_is_not_called_proven() {
+    let bench = small().await;
+    let committed = bench.first_read().await;
+    bench.draw(RandomKind::DeleteForEver, 1);
+    let ended = read_restless(&bench, &committed, RandomKind::Archive, 1).await;
     let failure = ended.err().expect("it was never proven");
     assert_eq!(failure.kind, FailureKind::Unproven, "{failure} {:?}", failure.causes);
     assert_eq!(failure.class(), FailureClass::Source);
-    bench.world().clear_faults();
     bench.world().advance(10);
     let read = bench.read(&committed).await;
     bench.assert_in_step(&read.committed);

@@ -1,11 +1,18 @@
 //! One reading of a list: the newest rows first, then whatever the count says is missing, until one
 //! response proves that the mirror stands as the list does.
 //!
-//! A response is the proof if its total equals the mirror's rows, each of its rows stands in the
-//! mirror, and it reaches back: it shows every row, or its oldest row is older than
+//! A response is the proof if, with its rows laid over the mirror, its total equals the mirror's
+//! rows, none of them is older than what was read before, and it reaches back: it shows every row,
+//! or its oldest row is older than
 //! - for the first response: the last watermark less an overlap;
 //! - for a closing request: the begin of the first request less `settle`;
 //! - for a repeated one: the begin of the closing request before it less `settle`.
+//!
+//! A row that is not among its rows has not changed since the request before it began, less
+//! `settle`, so what was read of it then still holds: every row of the list is in the mirror, and
+//! equal counts say that nothing else is. That the response brings changes does not matter, so a
+//! list is proven while its rows change, if none goes between the last look for such rows and the
+//! closing request.
 //!
 //! Begins are Mailchimp's `Date`, never our clock. The first response is the proof only if nothing
 //! else was asked, rows aside that were archived longer than `settle` before it. A count is only

@@ -110,7 +110,7 @@ impl<'a> Turns<'a> {
             newest: page.rows.iter().map(|row| row.modified).max(),
             oldest: page.rows.iter().map(|row| row.modified).min().filter(|_| !shows_all),
             reach,
-            stands: if turn == 0 { !stale } else { !brings },
+            stands: !stale,
             fresh: true,
         };
         if !brings && turn == 0 {
