@@ -3,8 +3,17 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use temporalio_client::{Client, WorkflowTerminateOptions};
-use temporalio_common::UntypedWorkflow;
+use temporalio_client::{
+    Client, NamespacedClient as _, WorkflowTerminateOptions, tonic::IntoRequest as _,
+};
+use temporalio_common::{
+    UntypedWorkflow,
+    protos::temporal::api::{
+        schedule::v1::{Schedule, schedule_action},
+        workflow::v1::NewWorkflowExecutionInfo,
+        workflowservice::v1::{DescribeScheduleRequest, UpdateScheduleRequest},
+    },
+};
 use tidemark_model::{
     definition::{Definition, SourceText, parse},
     ids::{AccountId, ConnectionId},
@@ -132,6 +141,71 @@ async fn cron_with_a_time_zone_matches_what_the_server_makes_of_it() {
 
     schedules.update(&cron("0 8 * * 1-5"), &standing(Health::New)).await.unwrap();
     assert!(schedules.describe(&id).await.unwrap().matches(&cron("0 8 * * 1-5")));
+}
+
+#[tokio::test]
+async fn whatever_is_edited_by_hand_is_seen() {
+    type Edit = fn(&mut Schedule);
+    let (client, schedules, id) = created("shape/edited").await;
+    let projection = projection("shape/edited", 1);
+    let name = tidemark_workflows::names::schedule_id(&id);
+    let namespace = client.namespace();
+    let edits: [(&str, Edit); 8] = [
+        ("another queue", |schedule| {
+            started(schedule).task_queue.as_mut().unwrap().name = "nobody-polls".to_owned();
+        }),
+        ("another workflow", |schedule| {
+            started(schedule).workflow_type.as_mut().unwrap().name = "Nothing".to_owned();
+        }),
+        ("another workflow id", |schedule| started(schedule).workflow_id.push('x')),
+        ("an input that is none", |schedule| started(schedule).input = None),
+        ("another connection's input", |schedule| {
+            let payload = &mut started(schedule).input.as_mut().unwrap().payloads[0];
+            let text = std::str::from_utf8(&payload.data).unwrap();
+            payload.data = text.replace("shape/edited", "shape/other").into();
+        }),
+        ("a time limit of runs", |schedule| {
+            started(schedule).workflow_run_timeout =
+                Some(Duration::from_mins(1).try_into().unwrap());
+        }),
+        ("an end", |schedule| {
+            let spec = schedule.spec.as_mut().unwrap();
+            spec.end_time = Some(std::time::SystemTime::now().into());
+        }),
+        ("a number of runs", |schedule| {
+            let state = schedule.state.as_mut().unwrap();
+            (state.limited_actions, state.remaining_actions) = (true, 1);
+        }),
+    ];
+    for (what, edit) in edits {
+        let mut service = client.connection().workflow_service();
+        let describe =
+            DescribeScheduleRequest { namespace: namespace.clone(), schedule_id: name.clone() };
+        let seen = service.describe_schedule(describe.into_request()).await.unwrap().into_inner();
+        let mut schedule = seen.schedule.unwrap();
+        edit(&mut schedule);
+        let update = UpdateScheduleRequest {
+            namespace: namespace.clone(),
+            schedule_id: name.clone(),
+            schedule: Some(schedule),
+            request_id: what.to_owned(),
+            ..UpdateScheduleRequest::default()
+        };
+        service.update_schedule(update.into_request()).await.unwrap();
+        assert!(!schedules.describe(&id).await.unwrap().matches(&projection), "{what}");
+        schedules.update(&projection, &standing(Health::InStep)).await.unwrap();
+        assert!(schedules.describe(&id).await.unwrap().matches(&projection), "{what}, mended");
+    }
+}
+
+/// The runs that a schedule starts.
+fn started(schedule: &mut Schedule) -> &mut NewWorkflowExecutionInfo {
+    let Some(schedule_action::Action::StartWorkflow(started)) =
+        schedule.action.as_mut().and_then(|action| action.action.as_mut())
+    else {
+        panic!("it starts no run");
+    };
+    started
 }
 
 #[tokio::test]

@@ -4,23 +4,19 @@ use jiff::Timestamp;
 use temporalio_common::protos::temporal::api::{
     common::v1::{SearchAttributes, WorkflowExecution},
     enums::v1::WorkflowExecutionStatus,
-    schedule::v1::{
-        Schedule, ScheduleActionResult, ScheduleListEntry, ScheduleState, schedule_action,
-    },
-    workflow::v1::NewWorkflowExecutionInfo,
+    schedule::v1::{Schedule, ScheduleActionResult, ScheduleListEntry, ScheduleState},
     workflowservice::v1::DescribeScheduleResponse,
 };
 use tidemark_model::{
     entry::RunNumber,
     ids::{AccountId, ConnectionId},
-    step::SyncRequest,
 };
 use tidemark_workflows::{health::Health, names};
 
 use crate::payload::{attribute, memo_field, timestamp};
 use crate::{
     pause::{self, Pause},
-    projection::{MEMO_FIELD, ProjectedFrom, Projection},
+    projection::{self, MEMO_FIELD, ProjectedFrom, Projection},
 };
 
 /// A workflow run.
@@ -145,28 +141,19 @@ pub struct Description {
     token: Vec<u8>,
 }
 
-/// The input of the runs, if it can be read.
-fn request(action: &NewWorkflowExecutionInfo) -> Option<SyncRequest> {
-    serde_json::from_slice(&action.input.as_ref()?.payloads.first()?.data).ok()
-}
-
 impl Description {
     pub(crate) fn of(response: DescribeScheduleResponse) -> Self {
         let schedule = response.schedule.unwrap_or_default();
         let info = response.info.unwrap_or_default();
         let state = schedule.state.clone().unwrap_or_default();
-        let action = schedule
-            .action
-            .as_ref()
-            .and_then(|action| action.action.as_ref())
-            .map(|schedule_action::Action::StartWorkflow(start)| start);
+        let action = projection::started(&schedule);
         let count = |count: i64| u64::try_from(count).unwrap_or_default();
         Self {
             paused: state.paused,
             note: state.notes,
             from: action.and_then(|action| memo_field(action.memo.as_ref(), MEMO_FIELD)),
             attributes: ScheduleAttributes::of(response.search_attributes.as_ref()),
-            committed: action.and_then(request).and_then(|request| request.committed),
+            committed: action.and_then(projection::request).and_then(|request| request.committed),
             created_at: info.create_time.and_then(|at| timestamp(at.seconds, at.nanos)),
             updated_at: info.update_time.and_then(|at| timestamp(at.seconds, at.nanos)),
             action_count: count(info.action_count),

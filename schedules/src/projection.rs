@@ -141,11 +141,22 @@ impl Projection {
         }
     }
 
-    /// Whether a schedule that the server holds ticks and acts like this one.
+    /// Whether a schedule that the server holds ticks and acts like this one. Anybody can edit it in
+    /// the Web UI, so all that decides when which run is started where is compared; what runs are
+    /// told of the newest commit differs from one publication to the next.
     pub(crate) fn describes(&self, from: Option<&ProjectedFrom>, schedule: &Schedule) -> bool {
         let (Some(spec), Some(policies)) = (&schedule.spec, &schedule.policies) else {
             return false;
         };
+        let limited = schedule.state.as_ref().is_some_and(|state| state.limited_actions);
+        from == Some(&self.from)
+            && self.ticks_like(spec)
+            && *policies == self.policies()
+            && !limited
+            && started(schedule).is_some_and(|action| self.acts_like(action))
+    }
+
+    fn ticks_like(&self, spec: &ScheduleSpec) -> bool {
         let wanted = self.spec();
         let ticks = match &self.ticks {
             Ticks::Every(_) => {
@@ -163,10 +174,25 @@ impl Projection {
             }
         };
         let jitter = |spec: &ScheduleSpec| spec.jitter.unwrap_or_default();
-        ticks
-            && jitter(spec) == jitter(&wanted)
-            && *policies == self.policies()
-            && from == Some(&self.from)
+        let always = spec.start_time.is_none()
+            && spec.end_time.is_none()
+            && spec.exclude_structured_calendar.is_empty();
+        ticks && always && jitter(spec) == jitter(&wanted)
+    }
+
+    fn acts_like(&self, action: &NewWorkflowExecutionInfo) -> bool {
+        let queue = action.task_queue.as_ref().map(|queue| queue.name.as_str());
+        let kind = action.workflow_type.as_ref().map(|kind| kind.name.as_str());
+        let told = request(action).is_some_and(|request| {
+            (&request.connection, request.timing) == (&self.connection, self.timing)
+        });
+        action.workflow_id == names::workflow_id(&self.connection)
+            && kind == Some(SYNC_WORKFLOW)
+            && queue == Some(self.task_queue.as_str())
+            && told
+            && [action.workflow_execution_timeout, action.workflow_run_timeout]
+                .into_iter()
+                .all(|limit| limit.is_none_or(|limit| (limit.seconds, limit.nanos) == (0, 0)))
     }
 
     fn spec(&self) -> ScheduleSpec {
@@ -244,6 +270,18 @@ impl Projection {
             "made from a definition: change it with `tidemark apply`; what is edited here is overwritten",
         )
     }
+}
+
+/// The runs that a schedule starts.
+pub(crate) fn started(schedule: &Schedule) -> Option<&NewWorkflowExecutionInfo> {
+    let schedule_action::Action::StartWorkflow(action) =
+        schedule.action.as_ref()?.action.as_ref()?;
+    Some(action)
+}
+
+/// The input of the runs, if it can be read.
+pub(crate) fn request(action: &NewWorkflowExecutionInfo) -> Option<SyncRequest> {
+    serde_json::from_slice(&action.input.as_ref()?.payloads.first()?.data).ok()
 }
 
 /// Definitions hold no durations that protobuf could not.
