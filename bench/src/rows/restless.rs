@@ -1,5 +1,9 @@
 //! A list that never stops changing: 100 rows a second, while run after run reads it.
 //!
+//! Rows that change or come are in the next answer, so a reading catches up with them. Those that go
+//! leave only a lower count behind, so a reading needs a moment in which none goes. So the time is cut
+//! into parts in which ever more of them go.
+//!
 //! After each green run every member that has not changed since the run's watermark must be at the
 //! destination as it is, and none may be there that was gone before it. A run that cannot prove its
 //! reading must say so and send nothing.
@@ -21,10 +25,32 @@ use crate::{
 
 const LIST: &str = "restless";
 const TICK: Duration = Duration::from_millis(100);
-/// Rows that change in a tick.
-const CHANGED: usize = 8;
+/// Rows that change in a tick; one more is added.
+const CHANGED: usize = 9;
 /// A reading takes its time, so that there are changes in the middle of it.
 const LATENCY: Duration = Duration::from_millis(200);
+
+/// How many rows go in a part of the time.
+struct Loss {
+    what: &'static str,
+    /// One is archived in each so many ticks.
+    archived_every: u64,
+    /// One is deleted for ever in each so many ticks.
+    deleted_every: u64,
+}
+
+const LOSSES: [Loss; 3] = [
+    Loss { what: "none goes", archived_every: u64::MAX, deleted_every: u64::MAX },
+    Loss { what: "one goes every two seconds", archived_every: 30, deleted_every: 60 },
+    Loss { what: "ten go a second", archived_every: 1, deleted_every: 50 },
+];
+
+/// How runs ended in a part of the time.
+#[derive(Clone, Copy, Default)]
+struct Ended {
+    green: u64,
+    unproven: u64,
+}
 
 /// What was found wrong after green runs.
 #[derive(Default)]
@@ -48,76 +74,92 @@ pub(super) async fn measure(options: &Options) -> anyhow::Result<Vec<Figure>> {
     let gone: RefCell<HashMap<String, i64>> = RefCell::default();
     let (changed, over) = (Cell::new(0_u64), Cell::new(false));
     let began = Instant::now();
+    let part = || {
+        let parts = u32::try_from(LOSSES.len()).expect("a few");
+        let part = began.elapsed().as_millis() / (lasts / parts).as_millis();
+        usize::try_from(part).unwrap_or(usize::MAX).min(LOSSES.len() - 1)
+    };
     let changing = async {
         let mut ticks = tokio::time::interval(TICK);
         let mut number = 0;
         while !over.get() {
             ticks.tick().await;
-            changed.set(changed.get() + change(&stage, &gone, number)?);
+            changed.set(changed.get() + change(&stage, &gone, &LOSSES[part()], number)?);
             number += 1;
         }
         anyhow::Ok(())
     };
     let running = async {
-        let (mut wrong, mut green, mut unproven) = (Wrong::default(), 0_u64, 0_u64);
+        let (mut wrong, mut ended) = (Wrong::default(), [Ended::default(); LOSSES.len()]);
         while began.elapsed() < lasts {
+            let ended = &mut ended[part()];
             let mark = stage.world().ledger().mark;
             let triggered_at = stage.trigger(definition.id()).await?;
             match stage.finish(definition.id(), triggered_at, Outcome::InStep).await {
                 Ok(run) => {
                     let watermark = run.receipt.complete_as_of.as_second();
                     check(&stage, &gone.borrow(), watermark, &mut wrong)?;
-                    green += 1;
+                    ended.green += 1;
                 }
                 Err(error) => {
                     let text = format!("{error:#}");
                     ensure!(text.contains("unproven"), "a run failed otherwise: {text}");
                     let sent = stage.world().ledger_since(mark).destination.call_count;
                     ensure!(sent == 0, "a run that proved nothing sent {sent} requests");
-                    unproven += 1;
+                    ended.unproven += 1;
                 }
             }
         }
         over.set(true);
-        anyhow::Ok((wrong, green, unproven))
+        anyhow::Ok((wrong, ended))
     };
     let (changing, running) = tokio::join!(changing, running);
     changing?;
-    let (wrong, green, unproven) = running?;
+    let (wrong, ended) = running?;
     let seconds = began.elapsed().as_secs();
-    let note = format!(
-        "{green} green runs and {unproven} that proved nothing in {seconds} s, {} changes a second",
-        changed.get() / seconds.max(1)
+    let green: u64 = ended.iter().map(|ended| ended.green).sum();
+    ensure!(
+        ended[0].green > 0,
+        "no run was green while rows only changed, so nothing was shown of green runs"
     );
     stage.close().await;
+
     let at = grouped(size.into());
+    let note = format!(
+        "{green} green runs in {seconds} s, {} changes a second",
+        changed.get() / seconds.max(1)
+    );
     let figure = |what: &str, measured: u64| {
         let figure = format!("{what} after green runs, {at} members, 100 changes a second");
         Figure::at_most(Row::Restless, figure, 0.0, count(measured), Unit::Count).note(&note)
     };
-    Ok(vec![
+    let mut figures = vec![
         figure("records that differ", wrong.differing),
         figure("records of members that were gone", wrong.left),
-        Figure::printed(Row::Restless, "green runs", count(green), Unit::Count),
-        Figure::printed(
-            Row::Restless,
-            "runs that proved nothing, and sent nothing",
-            count(unproven),
-            Unit::Count,
-        ),
-    ])
+    ];
+    figures.extend(LOSSES.iter().zip(ended).map(|(loss, Ended { green, unproven })| {
+        let figure = format!("green runs while {}", loss.what);
+        Figure::printed(Row::Restless, figure, count(green), Unit::Count)
+            .note(format!("beside {unproven} that proved nothing, and sent nothing"))
+    }));
+    Ok(figures)
 }
 
 /// Plays what happens in a tick; how many rows changed.
-fn change(stage: &Stage, gone: &RefCell<HashMap<String, i64>>, number: u64) -> anyhow::Result<u64> {
+fn change(
+    stage: &Stage,
+    gone: &RefCell<HashMap<String, i64>>,
+    loss: &Loss,
+    number: u64,
+) -> anyhow::Result<u64> {
     let world = stage.world();
     let now = world.now();
+    let one_every = |ticks: u64| usize::from(ticks != u64::MAX && number.is_multiple_of(ticks));
     let kinds = [
         (RandomKind::Change, CHANGED),
         (RandomKind::Add, 1),
-        (RandomKind::Archive, 1),
-        // One for ever every five seconds.
-        (RandomKind::DeleteForEver, usize::from(number.is_multiple_of(50))),
+        (RandomKind::Archive, one_every(loss.archived_every)),
+        (RandomKind::DeleteForEver, one_every(loss.deleted_every)),
     ];
     let mut many = 0;
     for (offset, (kind, count)) in (0..).zip(kinds) {
