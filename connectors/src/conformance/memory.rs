@@ -37,9 +37,9 @@ struct State {
     times: Option<Vec<i64>>,
 }
 
-/// Of what is known of a key the greatest counts: by change time, then a gone mark before a
-/// reading, then by request.
-type Rank = (i64, bool, Timestamp);
+/// Of what is known of a key the greatest counts: by change time, then by request, then a gone mark
+/// before a reading.
+type Rank = (i64, Timestamp, bool);
 
 impl State {
     fn lay(&mut self, page: &Page) {
@@ -47,7 +47,7 @@ impl State {
         let rows = page.rows.iter().map(|row| (&row.key, row.modified, Some(row)));
         let gone = page.gone.iter().map(|gone| (&gone.key, gone.modified, None));
         for (key, modified, row) in rows.chain(gone) {
-            let rank = (modified, row.is_none(), sent_at);
+            let rank = (modified, sent_at, row.is_none());
             match self.newest.get_mut(key) {
                 Some(known) if known.0 <= rank => *known = (rank, row.cloned()),
                 Some(_) => {}
@@ -77,7 +77,7 @@ impl MemoryReading {
         let newest = committed
             .iter()
             .map(|(key, row)| {
-                (key.clone(), ((row.modified, false, Timestamp::MIN), Some(row.clone())))
+                (key.clone(), ((row.modified, Timestamp::MIN, false), Some(row.clone())))
             })
             .collect();
         let state = Mutex::new(State { newest, ..State::default() });

@@ -8,7 +8,7 @@ use tidemark_model::entry::Coverage;
 use super::{
     DiffError, Resend, Work,
     decide::OldRow,
-    entry::{Entries, Entry, Reading, ReadingPlace},
+    entry::{Entries, Entry, GoneMark, Reading, ReadingPlace},
     outcome::{Old, Rows, text},
 };
 use crate::snapshot::{Snapshot, Stack};
@@ -46,7 +46,8 @@ impl Work {
                 entries.push(shown.key.as_bytes(), &Entry::Reading(reading));
             }
             for gone in &page.gone {
-                entries.push(gone.key.as_bytes(), &Entry::Gone(gone.modified));
+                let mark = GoneMark { modified: gone.modified, page: number };
+                entries.push(gone.key.as_bytes(), &Entry::Gone(mark));
             }
             if entries.len() > limit || entries.memory() as u64 > memory {
                 return Ok(None);

@@ -15,6 +15,14 @@ pub(super) struct ReadingPlace {
     pub(super) row: u32,
 }
 
+/// That a row is gone. Of one with the change time of a reading the later page counts: a row can go
+/// and come back within a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct GoneMark {
+    pub(super) modified: i64,
+    pub(super) page: u32,
+}
+
 /// A row as a page shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reading<'a> {
@@ -37,8 +45,8 @@ impl Reading<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry<'a> {
     Reading(Reading<'a>),
-    /// The source says that the row went at this time.
-    Gone(i64),
+    /// The source says that the row went.
+    Gone(GoneMark),
     /// A record that may stand at the destination otherwise than the base says.
     Dirty(&'a str),
 }
@@ -47,6 +55,9 @@ const THIN: u8 = 0;
 const FAT: u8 = 1;
 const GONE: u8 = 2;
 const DIRTY: u8 = 3;
+
+/// Change time and page.
+const GONE_LEN: usize = 8 + 4;
 
 /// State, digest, change time and place.
 const READING_LEN: usize = 1 + 16 + 8 + 4 + 4;
@@ -67,10 +78,11 @@ pub(super) fn encode(key: &[u8], entry: &Entry<'_>, into: &mut Vec<u8>) {
                 put_text(record, into);
             }
         }
-        Entry::Gone(modified) => {
+        Entry::Gone(GoneMark { modified, page }) => {
             into.push(GONE);
             put_bytes(key, into);
             into.extend_from_slice(&modified.to_le_bytes());
+            into.extend_from_slice(&page.to_le_bytes());
         }
         Entry::Dirty(id) => {
             into.push(DIRTY);
@@ -95,7 +107,10 @@ pub(super) fn decode<'a>(bytes: &mut &'a [u8]) -> io::Result<(&'a [u8], Entry<'a
             },
             payload: if kind == FAT { Some((take_text(bytes)?, take_text(bytes)?)) } else { None },
         }),
-        GONE => Entry::Gone(i64::from_le_bytes(take(bytes)?)),
+        GONE => Entry::Gone(GoneMark {
+            modified: i64::from_le_bytes(take(bytes)?),
+            page: u32::from_le_bytes(take(bytes)?),
+        }),
         DIRTY => Entry::Dirty(take_text(bytes)?),
         _ => return Err(garbled()),
     };
@@ -113,7 +128,7 @@ pub(super) fn skip<'a>(bytes: &mut &'a [u8]) -> io::Result<&'a [u8]> {
             take_bytes(bytes)?;
             take_bytes(bytes)?;
         }
-        GONE => drop(take::<8>(bytes)?),
+        GONE => drop(take::<GONE_LEN>(bytes)?),
         DIRTY => drop(take_bytes(bytes)?),
         _ => return Err(garbled()),
     }
@@ -187,7 +202,7 @@ pub(super) struct KeyEntries<'a> {
     /// The newest reading.
     pub(super) reading: Option<Reading<'a>>,
     /// The latest gone mark.
-    pub(super) gone: Option<i64>,
+    pub(super) gone: Option<GoneMark>,
     /// Distinct ids.
     pub(super) dirty: Vec<&'a str>,
 }
@@ -289,7 +304,7 @@ impl<'a> KeyEntries<'a> {
                     self.reading = Some(reading);
                 }
             }
-            Entry::Gone(modified) => self.gone = self.gone.max(Some(modified)),
+            Entry::Gone(mark) => self.gone = self.gone.max(Some(mark)),
             Entry::Dirty(id) => {
                 if !self.dirty.contains(&id) {
                     self.dirty.push(id);

@@ -10,7 +10,7 @@ use tidemark_model::entry::{DeltaFile, RangeFile};
 
 use super::{
     DiffError, DiffOutput, Work,
-    entry::{Entries, Entry, Reading, ReadingPlace},
+    entry::{Entries, Entry, GoneMark, Reading, ReadingPlace},
     filter::DigestFilter,
     job::Merged,
     partition::Plan,
@@ -150,7 +150,8 @@ impl Work {
         }
         for gone in &page.gone {
             let partition = plan.partition_of(&gone.key);
-            spill.push(partition, gone.key.as_bytes(), &Entry::Gone(gone.modified))?;
+            let mark = GoneMark { modified: gone.modified, page: number };
+            spill.push(partition, gone.key.as_bytes(), &Entry::Gone(mark))?;
         }
         self.request.rows_read.fetch_add(page.rows.len() as u64, Ordering::Relaxed);
         Ok(())

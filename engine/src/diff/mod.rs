@@ -65,7 +65,8 @@ pub struct StagedPage {
     /// was asked for later wins.
     pub sent_at: Timestamp,
     pub rows: Vec<Row>,
-    /// Rows that it proves to be gone: one with the same change time as a reading wins over it.
+    /// Rows that it proves to be gone: one with the same change time as a reading wins over it,
+    /// unless that was asked for later.
     pub gone: Vec<KeyTime>,
 }
 

@@ -11,7 +11,7 @@ use super::{
     DiffError, Resend, StagedPages,
     changes::ChangeWriter,
     decide::{Carried, Decision, News, Next, OldRow, Rules, Sends, decide},
-    entry::{KeyEntries, Reading, ReadingPlace},
+    entry::{GoneMark, KeyEntries, Reading, ReadingPlace},
     spool::Spool,
     tally::Tally,
 };
@@ -385,16 +385,19 @@ impl Source {
     }
 }
 
-/// What the reading says of a key. A gone mark counts unless what is in hand is younger.
+/// What the reading says of a key. A gone mark counts unless what is in hand is younger, or as old and
+/// asked for later.
 fn news(old: Option<OldRow>, known: Option<&KeyEntries<'_>>) -> News {
     let Some(known) = known else { return News::None };
     let shown = |state: RowState, digest, modified| News::Shown { state, digest, modified };
     match (known.reading, known.gone) {
-        (Some(reading), gone) if gone.is_none_or(|gone| gone < reading.modified) => {
-            shown(reading.state, reading.digest, reading.modified)
+        (Some(Reading { modified, place, state, digest, .. }), gone)
+            if gone.is_none_or(|gone| gone < GoneMark { modified, page: place.page }) =>
+        {
+            shown(state, digest, modified)
         }
         (Some(_), _) => News::Gone,
-        (None, Some(gone)) if old.is_none_or(|old| gone >= old.modified) => News::Gone,
+        (None, Some(gone)) if old.is_none_or(|old| gone.modified >= old.modified) => News::Gone,
         (None, _) => News::None,
     }
 }

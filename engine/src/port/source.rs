@@ -97,7 +97,7 @@ pub struct PageHead {
     /// The source's clock when the request began: its `Date` less the request's duration and a second.
     pub requested_at: Timestamp,
     /// When the request began by our clock. Of several readings of a key the greater change time
-    /// wins, then the later request.
+    /// wins, then the later request; so it is with a reading and a gone mark.
     pub sent_at: Timestamp,
     /// From where the next page of the window goes on, in the source's own words; whatever it
     /// needs to go on after a crash.

@@ -134,7 +134,10 @@ impl<'h> ReadingSession<'h> {
                 overlay.add(&row.key, Standing::seen(row, sent_at, bases.next().flatten()))?;
             }
             for mark in &gone {
-                overlay.add(&mark.key, Standing::gone(mark.modified, bases.next().flatten()))?;
+                overlay.add(
+                    &mark.key,
+                    Standing::gone(mark.modified, sent_at, bases.next().flatten()),
+                )?;
             }
             Ok(())
         })

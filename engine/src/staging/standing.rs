@@ -11,15 +11,22 @@ use crate::port::MirrorRow;
 
 /// Everything that is known of a key beside the snapshot's own row, which is kept along.
 ///
-/// Of several readings the greater change time wins, then the later request. A gone mark with a
-/// change time not older than that of the newest reading wins over it; without a reading it counts
-/// against the snapshot's row in the same way.
+/// Of several readings the greater change time wins, then the later request, and so it does of a
+/// reading and a gone mark: a row can go and come back within a second. A mark wins over a reading of
+/// its own request, and over a row of the snapshot that is not younger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Standing {
     base: Option<MirrorRow>,
     newest: Option<Seen>,
-    /// The greatest change time of a gone mark.
-    gone: Option<i64>,
+    /// The greatest gone mark.
+    gone: Option<Mark>,
+}
+
+/// That a row is gone, its change time, and when that was asked, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Mark {
+    modified: i64,
+    sent_at: i64,
 }
 
 /// A reading of a row. When it was asked for counts in nanoseconds.
@@ -33,13 +40,12 @@ impl Standing {
     /// What a page says of a row.
     pub(super) fn seen(row: &Row, sent_at: Timestamp, base: Option<MirrorRow>) -> Self {
         let shown = MirrorRow { state: row.state, digest: row.digest, modified: row.modified };
-        let sent_at = i64::try_from(sent_at.as_nanosecond()).unwrap_or(i64::MAX);
-        Self { base, newest: Some(Seen { row: shown, sent_at }), gone: None }
+        Self { base, newest: Some(Seen { row: shown, sent_at: nanoseconds(sent_at) }), gone: None }
     }
 
     /// What a page says of a row that is gone.
-    pub(super) fn gone(modified: i64, base: Option<MirrorRow>) -> Self {
-        Self { base, newest: None, gone: Some(modified) }
+    pub(super) fn gone(modified: i64, sent_at: Timestamp, base: Option<MirrorRow>) -> Self {
+        Self { base, newest: None, gone: Some(Mark { modified, sent_at: nanoseconds(sent_at) }) }
     }
 
     /// Takes in what else is known of the same key. The order does not matter.
@@ -57,12 +63,12 @@ impl Standing {
 
     /// The row as the mirror shows it. In a full reading the snapshot does not count.
     pub(super) fn row(&self, full: bool) -> Option<MirrorRow> {
-        let row = match self.newest {
-            Some(seen) => seen.row,
+        let (row, sent_at) = match self.newest {
+            Some(seen) => (seen.row, seen.sent_at),
             None if full => return None,
-            None => self.base?,
+            None => (self.base?, i64::MIN),
         };
-        (self.gone < Some(row.modified)).then_some(row)
+        (self.gone < Some(Mark { modified: row.modified, sent_at })).then_some(row)
     }
 
     /// The snapshot's row.
@@ -84,7 +90,8 @@ impl Standing {
         }
         bytes.push(u8::from(self.gone.is_some()));
         if let Some(gone) = self.gone {
-            bytes.extend_from_slice(&gone.to_le_bytes());
+            bytes.extend_from_slice(&gone.modified.to_le_bytes());
+            bytes.extend_from_slice(&gone.sent_at.to_le_bytes());
         }
     }
 
@@ -97,10 +104,17 @@ impl Standing {
         };
         let gone = match bytes.byte()? {
             0 => None,
-            _ => Some(i64::from_le_bytes(bytes.chunk()?)),
+            _ => Some(Mark {
+                modified: i64::from_le_bytes(bytes.chunk()?),
+                sent_at: i64::from_le_bytes(bytes.chunk()?),
+            }),
         };
         Some(Self { base, newest, gone })
     }
+}
+
+fn nanoseconds(instant: Timestamp) -> i64 {
+    i64::try_from(instant.as_nanosecond()).unwrap_or(i64::MAX)
 }
 
 /// The mark of an absent row, where the code of its state would be.

@@ -118,7 +118,7 @@ fn page(number: usize, shown: &Shown) -> Page {
 struct Model {
     base: BTreeMap<String, MirrorRow>,
     rows: BTreeMap<String, (i64, i64, MirrorRow)>,
-    gone: BTreeMap<String, i64>,
+    gone: BTreeMap<String, (i64, i64)>,
     full: bool,
 }
 
@@ -136,16 +136,21 @@ impl Model {
             }
         }
         for mark in shown.gone.iter().copied().map(mark) {
-            let latest = self.gone.entry(mark.key).or_insert(mark.modified);
-            *latest = mark.modified.max(*latest);
+            let known = (mark.modified, shown.sent_at);
+            let latest = self.gone.entry(mark.key).or_insert(known);
+            *latest = known.max(*latest);
         }
     }
 
     fn rows(&self) -> BTreeMap<String, MirrorRow> {
-        let mut rows = if self.full { BTreeMap::new() } else { self.base.clone() };
-        rows.extend(self.rows.iter().map(|(key, (_, _, row))| (key.clone(), *row)));
-        rows.retain(|key, row| self.gone.get(key).is_none_or(|gone| *gone < row.modified));
-        rows
+        let base = self.base.iter().filter(|_| !self.full);
+        let base = base.map(|(key, row)| (key, (row.modified, i64::MIN, *row)));
+        let mut rows: BTreeMap<&String, (i64, i64, MirrorRow)> = base.collect();
+        rows.extend(self.rows.iter().map(|(key, reading)| (key, *reading)));
+        rows.retain(|key, (modified, sent_at, _)| {
+            self.gone.get(*key).is_none_or(|gone| *gone < (*modified, *sent_at))
+        });
+        rows.into_iter().map(|(key, (.., row))| (key.clone(), row)).collect()
     }
 }
 

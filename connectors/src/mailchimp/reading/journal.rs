@@ -69,8 +69,8 @@ pub(super) struct Newest {
     pub(super) oldest: Option<i64>,
     /// The second up to which it has to reach back.
     pub(super) reach: i64,
-    /// Whether each of its rows stands in the mirror once it is laid over it: none is older than
-    /// what was read before.
+    /// Whether each of its rows stands in the mirror once they are laid over it. Of a closing one that
+    /// brings something that is known after it was staged, and so by the attempt that asked.
     pub(super) stands: bool,
     /// Whether this attempt asked it: an answer of an earlier one proves nothing any more, since
     /// pages were laid over the mirror after it.

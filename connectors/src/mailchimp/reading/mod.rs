@@ -2,8 +2,8 @@
 //! response proves that the mirror stands as the list does.
 //!
 //! A response is the proof if, with its rows laid over the mirror, its total equals the mirror's
-//! rows, none of them is older than what was read before, and it reaches back: it shows every row,
-//! or its oldest row is older than
+//! rows, each of them stands there as it is, and it reaches back: it shows every row, or its oldest
+//! row is older than
 //! - for the first response: the last watermark less an overlap;
 //! - for a closing request: the begin of the first request less `settle`;
 //! - for a repeated one: the begin of the closing request before it less `settle`.

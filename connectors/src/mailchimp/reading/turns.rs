@@ -102,7 +102,7 @@ impl<'a> Turns<'a> {
         let stale =
             pairs().any(|(row, held)| held.is_some_and(|held| held.modified > row.modified));
         let shows_all = page.rows.len() as u64 >= page.total;
-        let newest = Newest {
+        let mut newest = Newest {
             turn,
             begun_at: shown.requested_at,
             sent_at: shown.answer.sent_at(),
@@ -110,7 +110,7 @@ impl<'a> Turns<'a> {
             newest: page.rows.iter().map(|row| row.modified).max(),
             oldest: page.rows.iter().map(|row| row.modified).min().filter(|_| !shows_all),
             reach,
-            stands: !stale,
+            stands: if turn == 0 { !stale } else { !brings },
             fresh: true,
         };
         if !brings && turn == 0 {
@@ -123,6 +123,7 @@ impl<'a> Turns<'a> {
             return Ok(newest);
         }
         let (window, number) = if turn == 0 { ("newest", 0) } else { ("closing", turn) };
+        let brought = if turn > 0 && brings { page.rows.clone() } else { Vec::new() };
         let staged = self
             .desk
             .stage(Draft {
@@ -139,6 +140,10 @@ impl<'a> Turns<'a> {
             })
             .await?;
         self.note(staged);
+        if turn > 0 && brings {
+            let held = self.desk.held(&brought).await?;
+            newest.stands = brought.iter().zip(&held).all(|(row, held)| stands(row, held.as_ref()));
+        }
         Ok(newest)
     }
 

@@ -287,7 +287,21 @@ impl World {
             }
             pages.push(page);
         }
+        self.come_back(&mut pages);
         pages
+    }
+
+    /// Rows that went and came back within a second: an earlier page says that they are gone.
+    fn come_back(&mut self, pages: &mut [StagedPage]) {
+        for page in 1..pages.len() {
+            for row in pages[page].rows.clone() {
+                let newest = self.listing.get(&row.key).map(|now| now.modified);
+                if newest == Some(row.modified) && self.random.random_bool(0.05) {
+                    let earlier = self.random.random_range(0..page);
+                    pages[earlier].gone.push(KeyTime { key: row.key, modified: row.modified });
+                }
+            }
+        }
     }
 
     /// What an unfinished run may have left at the destination.
