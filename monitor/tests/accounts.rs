@@ -67,6 +67,15 @@ async fn of_a_group_each_is_told_of_its_own_members() {
 }
 
 #[tokio::test]
+async fn of_an_account_that_joins_a_group_those_are_told_who_may_not_see_the_others() {
+    let three = Three::start().await;
+    let mut notice = group("x").for_accounts(&|account| account.as_str() == "acme").unwrap();
+    let Subject::Group { joining, .. } = &mut notice.subject else { panic!() };
+    *joining = true;
+    assert_eq!(counts(three.tell(notice).await), [1, 1, 0]);
+}
+
+#[tokio::test]
 async fn an_outage_is_everybodys() {
     let three = Three::start().await;
     let outage = outage(Part::Workers, None, Phase::Opened);

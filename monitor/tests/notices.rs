@@ -69,6 +69,7 @@ pub(crate) fn group(message: &str) -> Notice {
             new: vec![id("acme/news"), id("globex/a")],
             sample: vec![(id("acme/news"), failing(message)), (id("globex/a"), failing(message))],
             group: "late/failing/source/us1.api.mailchimp.com".to_owned(),
+            joining: false,
         },
     }
 }

@@ -107,7 +107,7 @@ impl Guard {
             .iter()
             .filter(|notice| notice.phase == Phase::Opened)
             .filter_map(|notice| match &notice.subject {
-                Subject::Group { new, .. } => Some(new),
+                Subject::Group { new, joining: false, .. } => Some(new),
                 _ => None,
             })
             .flatten()
@@ -232,6 +232,10 @@ impl Guard {
             notice.key.clone()
         };
         if !self.received.insert(key) {
+            return;
+        }
+        if matches!(notice.subject, Subject::Group { joining: true, .. }) {
+            // For those who may not see every account: this team sees them all.
             return;
         }
         world.truth.tally.notices += 1;

@@ -89,6 +89,31 @@ impl Group {
         Notice { key, at: now, phase, subject }
     }
 
+    /// What is told at once when the first members of an account join, since whoever may see that
+    /// account only has heard nothing so far. They stay to be named to all the others.
+    pub(super) fn tell_joining(
+        &mut self,
+        name: &str,
+        episodes: &BTreeMap<ConnectionId, Vec<Episode>>,
+        now: Timestamp,
+    ) -> Option<Notice> {
+        let first = |member: &&ConnectionId| !self.accounts.contains(&member.account());
+        let new: Vec<ConnectionId> = self.joined.iter().filter(first).cloned().collect();
+        let accounts: BTreeSet<AccountId> = new.iter().map(ConnectionId::account).collect();
+        if accounts.is_empty() {
+            return None;
+        }
+        self.accounts.extend(accounts.iter().cloned());
+        let key = format!("{}/joining/{}", self.key, self.accounts.len());
+        let whole = self.subject(name, self.counts(), new, episodes);
+        let notice = Notice { key, at: now, phase: Phase::Opened, subject: whole };
+        let mut own = notice.for_accounts(&|account| accounts.contains(account))?;
+        if let Subject::Group { joining, .. } = &mut own.subject {
+            *joining = true;
+        }
+        Some(own)
+    }
+
     /// That it stands, for a receiver that forgets.
     pub(super) fn standing(
         &self,
@@ -130,7 +155,8 @@ impl Group {
         episodes: &BTreeMap<ConnectionId, Vec<Episode>>,
     ) -> Subject {
         let sample = self.sample(episodes);
-        Subject::Group { kind: self.kind, counts, new, sample, group: name.to_owned() }
+        let group = name.to_owned();
+        Subject::Group { kind: self.kind, counts, new, sample, group, joining: false }
     }
 
     fn sample(
@@ -228,6 +254,13 @@ mod tests {
         let late = episodes.values().next().unwrap().clone();
         episodes.insert("data/a".parse().unwrap(), late);
         group.join("data/a".parse().unwrap());
+        let joining = group.tell_joining("late/no-run", &episodes, now).unwrap();
+        let Subject::Group { counts, new, sample, joining: true, .. } = &joining.subject else {
+            panic!()
+        };
+        assert_eq!((joining.phase, accounts(counts)), (Phase::Opened, vec![("data", 1)]));
+        assert_eq!((new.len(), sample.len()), (1, 1));
+        assert!(group.tell_joining("late/no-run", &episodes, now).is_none(), "it was told");
         let again = group.tell("late/no-run", Phase::Reminder, &episodes, now);
         let Subject::Group { new, .. } = &again.subject else { panic!() };
         assert_eq!(new, &["data/a".parse().unwrap()]);

@@ -59,6 +59,10 @@ pub enum Subject {
         sample: Vec<(ConnectionId, Cause)>,
         /// What the group is called as long as it stands, and when it stands again.
         group: String,
+        /// Whether the first members of some accounts joined an open group, and this is about them:
+        /// for those who had heard nothing of the group, since they may not see the others.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        joining: bool,
     },
     Outage(Outage),
     /// A receiver of notices that takes none: told to the others.
@@ -90,7 +94,7 @@ impl Notice {
             Subject::Connection { connection, .. } if !allowed(&connection.account()) => {
                 return None;
             }
-            Subject::Group { kind, counts, new, sample, group } => {
+            Subject::Group { kind, counts, new, sample, group, joining } => {
                 let counts: BTreeMap<AccountId, usize> = counts
                     .iter()
                     .filter(|(account, _)| allowed(account))
@@ -106,6 +110,7 @@ impl Notice {
                     new: new.iter().filter(|member| is_shown(member)).cloned().collect(),
                     sample: sample.iter().filter(|(member, _)| is_shown(member)).cloned().collect(),
                     group: group.clone(),
+                    joining: *joining,
                 }
             }
             shown @ (Subject::Connection { .. }

@@ -57,7 +57,13 @@ pub(super) fn open(
     }
     let together = shared.into_iter().flat_map(|(group, openings)| {
         if memory.groups.contains_key(&group) {
-            join(memory, &group, openings, now)
+            let joined = join(memory, &group, openings, now);
+            if let Some(open) = memory.groups.get_mut(&group)
+                && let Some(notice) = open.tell_joining(&group, &memory.episodes, now)
+            {
+                memory.tell(notice);
+            }
+            joined
         } else {
             open_together(memory, group, openings, now, settings)
         }

@@ -230,7 +230,7 @@ impl Sinks {
             .filter(|receiver| self.part(receiver, &notice).is_some())
             .map(|receiver| receiver.name.clone())
             .collect();
-        if owing.is_empty() {
+        if owing.is_empty() && !joining(&notice) {
             warn!(key = notice.key, "no sink is told of this notice");
         }
         outbox.add(notice, owing, now);
@@ -250,6 +250,7 @@ impl Sinks {
             return (receiver.name != *name && may_know).then(|| notice.clone());
         }
         match &receiver.accounts {
+            None if joining(notice) => None,
             None => Some(notice.clone()),
             Some(accounts) => notice.for_accounts(&|account| accounts.contains(account)),
         }
@@ -282,6 +283,11 @@ impl Receiver {
             }
         }
     }
+}
+
+/// Whether it is for those only who may not see every account.
+fn joining(notice: &Notice) -> bool {
+    matches!(notice.subject, Subject::Group { joining: true, .. })
 }
 
 fn connect(

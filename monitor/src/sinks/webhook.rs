@@ -90,7 +90,7 @@ fn body(notice: &Notice) -> Value {
                 say("ending", json!(ending));
             }
         }
-        Subject::Group { kind, counts, new, sample, group } => {
+        Subject::Group { kind, counts, new, sample, group, joining: _ } => {
             say("kind", json!(kind));
             say("group", json!(group));
             say("counts", json!(counts));
