@@ -118,7 +118,7 @@ pub(crate) fn sentence(verdict: &Verdict) -> String {
         Verdict::Repair { records } => {
             format!("repair {} at the destination", number_of(records.len(), "record"))
         }
-        Verdict::RemoveRecords => "remove every record".to_owned(),
+        Verdict::RemoveRecords { .. } => "remove every record".to_owned(),
         Verdict::Exactly(_) => "send exactly what a preview showed".to_owned(),
     }
 }

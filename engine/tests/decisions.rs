@@ -9,7 +9,7 @@ use tidemark_model::{
     step::{CommitRequest, ReadOutcome},
 };
 
-use crate::support::{Shown, World};
+use crate::support::{Shown, World, definition_toml};
 
 const REFUSED: &str = "newsletter:k03";
 
@@ -159,7 +159,7 @@ async fn records_that_are_given_up_are_removed_without_a_request_to_the_source()
         world.listing.archive(&format!("k{number:02}"));
     }
     assert_eq!(next(&world).await.held_count, 16);
-    world.decide(Verdict::RemoveRecords).await;
+    world.decide(Verdict::RemoveRecords { definition_version: 1 }).await;
     let requests = world.listing.state().request_count;
     let receipt = next(&world).await;
     assert_eq!(world.listing.state().request_count, requests);
@@ -214,4 +214,54 @@ async fn a_run_that_would_send_something_else_than_the_preview_is_refused_once()
     assert!(failure.message.contains("another run was committed"), "{failure}");
     assert_eq!(next(&world).await.outcome, Outcome::InStepExcept);
     assert_eq!(world.newest_commit().await.manifest.stale_decisions, [1, 2]);
+}
+
+#[tokio::test]
+async fn no_attempt_of_a_refused_run_takes_itself_for_an_ordinary_one() {
+    let world = with_a_refused_record().await;
+    world.listing.put("new", "1");
+    let seen = preview(&world).await.exact;
+    world.listing.put("newer", "2");
+    world.decide(Verdict::Exactly(seen)).await;
+    // A look in between takes nothing back.
+    assert_eq!(preview(&world).await.push.added, 2);
+    let host = world.host();
+    let read = world.engine.read(&host, &world.connection).await.unwrap();
+    let ReadOutcome::Read(read) = read else { panic!("nothing was new: {read:?}") };
+    for _ in 0..2 {
+        let failure = world.engine.compute(&host, &world.connection, &read).await.unwrap_err();
+        assert!(failure.message.contains("other changes"), "{failure}");
+    }
+    host.close();
+    assert_eq!(next(&world).await.push.acknowledged, 2);
+}
+
+#[tokio::test]
+async fn records_that_the_destination_does_not_remove_are_left_even_where_gone_ones_are_kept() {
+    let toml = definition_toml(World::ADDRESS, "retry_rejected = 1000")
+        .replace("deletions = \"propagate\"", "deletions = \"keep\"");
+    let world = World::unapplied();
+    world.apply(&toml, false).await;
+    for number in 0..5 {
+        world.listing.put(&format!("k{number:02}"), "x");
+    }
+    world.run().await.receipt();
+    world.destination().state().refuses.insert(REFUSED.to_owned());
+    world.decide(Verdict::RemoveRecords { definition_version: 1 }).await;
+    let receipt = next(&world).await;
+    assert_eq!((receipt.records.next, receipt.push.rejected), (0, 1));
+    assert_eq!((receipt.outcome, receipt.exception_count), (Outcome::InStepExcept, 1));
+}
+
+#[tokio::test]
+async fn a_connection_that_was_defined_anew_is_not_given_up() {
+    let world = with_a_refused_record().await;
+    world.decide(Verdict::RemoveRecords { definition_version: 1 }).await;
+    world.store_version(None, false).await;
+    world.apply(&definition_toml(World::ADDRESS, "retry_rejected = 1000"), false).await;
+    let before = world.destination().records();
+    let receipt = next(&world).await;
+    assert_eq!((receipt.records.next, receipt.push.removed), (20, 0));
+    assert_eq!(world.destination().records(), before);
+    assert_eq!(world.newest_commit().await.manifest.stale_decisions, [1]);
 }

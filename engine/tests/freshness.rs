@@ -118,7 +118,8 @@ async fn removed_records_are_not_fresh() {
     let world = synced().await;
     let before = look(&world).await;
     let now = world.clock.now();
-    decide(&world.folder(), "olga", now, None, Verdict::RemoveRecords).await.unwrap();
+    let verdict = Verdict::RemoveRecords { definition_version: 1 };
+    decide(&world.folder(), "olga", now, None, verdict).await.unwrap();
     // What began may have removed any record.
     world.run_that_dies(true).await;
     assert_eq!(proven(&world, &before).await, Err(Unproven::RecordsRemoved));

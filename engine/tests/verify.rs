@@ -7,9 +7,10 @@ use tidemark_model::{
     exception::{RecordName, Verdict},
     failure::FailureKind,
     receipt::Outcome,
+    step::ReadOutcome,
 };
 
-use crate::support::{World, record};
+use crate::support::{World, definition_toml, record};
 
 async fn in_step() -> World {
     let world = World::new().await;
@@ -97,4 +98,38 @@ async fn a_destination_that_cannot_be_read_back_is_told_apart() {
     let failure = world.engine.verify(&host, &world.connection, 100).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Invalid);
     assert!(failure.hint.unwrap().contains("--resend"));
+}
+
+#[tokio::test]
+async fn records_that_are_kept_are_no_difference() {
+    let world = World::unapplied();
+    let toml = definition_toml(World::ADDRESS, "");
+    world.apply(&toml.replace("\"propagate\"", "\"keep\""), false).await;
+    for number in 0..9 {
+        world.listing.put(&format!("k{number}"), "x");
+    }
+    world.run().await.receipt();
+    world.listing.archive("k3");
+    world.hour();
+    world.run().await.receipt();
+    let verified = verify(&world).await;
+    assert_eq!((verified.equal_count, verified.excused_count), (8, 1));
+    assert_eq!(verified.difference_count(), 0);
+}
+
+#[tokio::test]
+async fn a_run_at_work_ends_the_comparison() {
+    let world = in_step().await;
+    world.listing.put("k1", "changed");
+    world.hour();
+    let run = world.host();
+    let read = world.engine.read(&run, &world.connection).await.unwrap();
+    let ReadOutcome::Read(read) = read else { panic!("nothing was new: {read:?}") };
+    world.engine.compute(&run, &world.connection, &read).await.unwrap();
+    let host = world.host();
+    let failure = world.engine.verify(&host, &world.connection, 100).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Conflict, "{failure}");
+    // Of a run that died nobody sends any more.
+    run.close();
+    assert!(world.engine.verify(&host, &world.connection, 100).await.is_ok());
 }

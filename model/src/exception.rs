@@ -158,8 +158,12 @@ pub enum Verdict {
     SendAgain,
     /// The records of these keys are sent again as they stand, or removed where they are none.
     Repair { records: Vec<RecordName> },
-    /// The next run reads nothing and removes every record, for a connection that is given up.
-    RemoveRecords,
+    /// The next run reads nothing and removes every record, for a connection that is given up. A
+    /// connection that was defined anew since is not.
+    RemoveRecords {
+        /// The definition that is given up.
+        definition_version: u32,
+    },
     /// The next run sends exactly what a preview showed, or nothing.
     Exactly(ExactChanges),
 }

@@ -246,10 +246,15 @@ impl<'c> Check<'c> {
     fn decisions(&self) -> Result<(), String> {
         let manifest = &self.commit.manifest;
         let base = self.base().map(|base| &base.manifest);
-        let gives_up = |verdict: &Verdict| matches!(verdict, Verdict::RemoveRecords);
+        let under = self.receipt().definition_version;
+        let gives_up = |verdict: &Verdict| matches!(verdict, Verdict::RemoveRecords { definition_version } if *definition_version == under);
         let given_up = self.dealt_with().any(|(_, verdict)| gives_up(verdict));
         for (number, verdict) in self.dealt_with() {
             let is_stale = manifest.stale_decisions.contains(number);
+            if matches!(verdict, Verdict::RemoveRecords { .. }) && is_stale == gives_up(verdict) {
+                let stale = if is_stale { "stale" } else { "not stale" };
+                return Err(format!("decision {number} counts as {stale}"));
+            }
             let (Verdict::Approve(removals) | Verdict::Waive { removals, .. }) = verdict else {
                 continue;
             };

@@ -13,7 +13,7 @@ use crate::{
     chance::Chance,
     excuses::Excuses,
     run::{self, connection},
-    scene::Scene,
+    scene::{Books, Scene},
     truth::Truth,
 };
 
@@ -39,7 +39,7 @@ pub(crate) async fn act(scene: &Arc<Scene>) {
                     Verdict::Waive { removals, why: "they stay".to_owned() }
                 }
             }
-            _ => draw(chance, &excuses, &scene.truth(), &scene.books().prefix()),
+            _ => draw(chance, &excuses, &scene.truth(), &scene.books()),
         }
     });
     write_down(scene, &commit, verdict).await;
@@ -87,7 +87,8 @@ async fn preview(scene: &Arc<Scene>, commit: &Committed) {
     write_down(scene, commit, Verdict::Exactly(preview.exact)).await;
 }
 
-fn draw(chance: &mut Chance, excuses: &Excuses, truth: &Truth, prefix: &str) -> Verdict {
+fn draw(chance: &mut Chance, excuses: &Excuses, truth: &Truth, books: &Books) -> Verdict {
+    let prefix = books.prefix();
     let rejected = names(excuses, |kind| kind == ExceptionKind::Rejected);
     let all = names(excuses, |_| true);
     match chance.weighted(&[30, 25, 10, 10, 12, 3]) {
@@ -105,7 +106,9 @@ fn draw(chance: &mut Chance, excuses: &Excuses, truth: &Truth, prefix: &str) -> 
             let records = records.map(|key| RecordName { id: format!("{prefix}{key}"), key });
             Verdict::Repair { records: records.collect() }
         }
-        5 => Verdict::RemoveRecords,
+        5 => Verdict::RemoveRecords {
+            definition_version: u32::try_from(books.terms.len()).expect("a few versions"),
+        },
         _ => Verdict::ReadInFull,
     }
 }
@@ -150,7 +153,9 @@ fn words(verdict: &Verdict) -> (&'static str, String) {
             let ids: Vec<&str> = records.iter().map(|record| record.id.as_str()).collect();
             ("decisions: repair", format!("repair {}", ids.join(" ")))
         }
-        Verdict::RemoveRecords => ("decisions: remove records", "remove every record".to_owned()),
+        Verdict::RemoveRecords { .. } => {
+            ("decisions: remove records", "remove every record".to_owned())
+        }
         Verdict::Exactly(_) => {
             ("decisions: exactly", "send exactly what the preview showed".to_owned())
         }

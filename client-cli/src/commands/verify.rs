@@ -41,6 +41,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     limit: usize,
 
+    /// Repair without asking, also if records are removed
+    #[arg(short, long, requires = "repair")]
+    yes: bool,
+
     #[command(flatten)]
     decider: Decider,
 
@@ -92,6 +96,11 @@ impl Args {
         let difference_count = verified.difference_count();
         let mut found = Found::of(self.id.clone(), &verified, self.limit);
         if let Some(who) = who.filter(|_| difference_count > 0) {
+            if verified.surplus_count > 0 {
+                let surplus = counted(verified.surplus_count, "record");
+                let question = format!("remove {surplus} that only the destination has?");
+                session.ui().confirm(&question, self.yes)?;
+            }
             found.repair = Some(repair(session, &self.id, &who, verified).await?);
         } else if difference_count > 0 {
             session.ui().note(&format!(

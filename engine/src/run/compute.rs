@@ -105,7 +105,8 @@ impl Engine {
         let definition = definition(folder, start.definition_version).await?;
         let base = base_commit(log, start.base).await?;
         let manifest = base.as_ref().map(|base| &base.manifest);
-        let orders = Orders::load(folder, manifest, start.decided).await?;
+        let run = (host.owner().run_id.as_str(), start.definition_version);
+        let orders = Orders::load(folder, manifest, start.decided, run).await?;
         let version = start.definition_version;
         let edit = Edit::since(folder, base.as_ref(), &definition, version).await?;
         let capabilities = self.connectors.destination(&definition)?.capabilities();

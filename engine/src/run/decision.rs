@@ -55,9 +55,14 @@ pub async fn decisions(folder: &Folder, after: u64) -> Result<Vec<Decision>, Sto
     Ok(found)
 }
 
-/// Takes a decision back that cannot be carried out: no later run tries.
-pub(super) async fn take_back(folder: &Folder, number: u64) -> Result<(), StoreError> {
-    match folder.create(&taken_back(number), Bytes::new()).await? {
+/// Takes a decision back that a run cannot carry out: no later run tries. What is written is which
+/// run that was, so that none of its own attempts takes itself for an ordinary one.
+pub(super) async fn take_back(
+    folder: &Folder,
+    number: u64,
+    run_id: &str,
+) -> Result<(), StoreError> {
+    match folder.create(&taken_back(number), Bytes::from(run_id.to_owned())).await? {
         Creation::Created | Creation::Exists => Ok(()),
     }
 }
@@ -132,11 +137,13 @@ impl Choice {
 }
 
 impl Orders {
-    /// The decisions that the base has not dealt with, up to `decided`.
+    /// The decisions that the base has not dealt with, up to `decided`, for a run under a version of
+    /// the definition.
     pub(super) async fn load(
         folder: &Folder,
         base: Option<&Manifest>,
         decided: u64,
+        (run_id, definition_version): (&str, u32),
     ) -> Result<Self, StoreError> {
         let done = base.map_or(0, |base| base.decided);
         let mut orders = Self { decided: decided.max(done), ..Self::default() };
@@ -146,8 +153,17 @@ impl Orders {
         let hold = base.and_then(|base| base.hold.as_ref()).map(|hold| &hold.removals);
         let open = decisions(folder, done).await?.into_iter();
         for decision in open.take_while(|decision| decision.number <= decided) {
-            let exact = matches!(decision.verdict, Verdict::Exactly(_));
-            if exact && is_taken_back(folder, decision.number).await? {
+            let stale = match decision.verdict {
+                Verdict::Exactly(_) => {
+                    let by = folder.get(&taken_back(decision.number)).await?;
+                    by.is_some_and(|by| by != run_id.as_bytes())
+                }
+                Verdict::RemoveRecords { definition_version: given_up } => {
+                    given_up != definition_version
+                }
+                _ => false,
+            };
+            if stale {
                 orders.stale.push(decision.number);
             } else {
                 orders.add(decision, hold);
@@ -177,7 +193,7 @@ impl Orders {
             Verdict::ReadInFull => self.read_in_full = true,
             Verdict::SendAgain => self.send_again = true,
             Verdict::Repair { records } => self.repaired.extend(records),
-            Verdict::RemoveRecords => self.remove_records = true,
+            Verdict::RemoveRecords { .. } => self.remove_records = true,
             Verdict::Exactly(exact) => self.exactly = Some((number, exact)),
         }
     }

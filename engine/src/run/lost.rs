@@ -6,14 +6,12 @@
 
 use tidemark_model::{
     entry::RunNumber,
+    exception::Verdict,
     failure::{Failure, FailureKind, Side},
     ids::ConnectionId,
 };
 
-use super::{
-    Engine,
-    decision::{self, Orders},
-};
+use super::{Engine, decision};
 use crate::log::Log;
 
 impl Engine {
@@ -33,9 +31,9 @@ impl Engine {
         if newest.is_some_and(|newest| newest.number >= known) {
             return Ok(());
         }
-        let decided = decision::highest(&folder).await?;
-        let orders = Orders::load(&folder, newest.map(|newest| &newest.manifest), decided).await?;
-        if orders.send_again {
+        let done = newest.map_or(0, |newest| newest.manifest.decided);
+        let open = decision::decisions(&folder, done).await?;
+        if open.iter().any(|decision| decision.verdict == Verdict::SendAgain) {
             return Ok(());
         }
         let found = newest.map_or_else(

@@ -6,7 +6,7 @@ use futures::TryStreamExt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tidemark_model::{
-    entry::{DefinitionRef, FileRef, Prepared, RunNumber},
+    entry::{DefinitionRef, FileRef, Prepared},
     exception::{ExactChanges, HoldRule},
     failure::{Failure, FailureKind, Side},
     ids::ConnectionId,
@@ -14,7 +14,7 @@ use tidemark_model::{
     step::{ReadOutcome, ReadSummary},
 };
 
-use super::{Engine, decision, reading::StoredReading};
+use super::{Engine, decision, read::Purpose, reading::StoredReading, start::Start};
 use crate::{
     diff::ChangeSet,
     log::Log,
@@ -62,7 +62,7 @@ impl Engine {
         connection: &ConnectionId,
         sample_count: usize,
     ) -> Result<Preview, Failure> {
-        let read = match self.read(host, connection).await? {
+        let read = match self.read_for(host, connection, Purpose::Preview).await? {
             ReadOutcome::Skipped { reason } => {
                 return Err(Failure::new(FailureKind::Conflict, Side::Platform, reason)
                     .hint("wait for its end, then preview again"));
@@ -145,33 +145,40 @@ pub(super) async fn check_exact(
     wanted: Option<&(u64, ExactChanges)>,
     entry: &Prepared,
 ) -> Result<(), Failure> {
+    let run_id = &entry.owner.run_id;
     let Some((number, wanted)) = wanted else { return Ok(()) };
     if exact_of(folder, entry).await? == *wanted {
         return Ok(());
     }
-    Err(refuse(folder, *number, "the source shows other changes than it did then").await?)
+    let why = "the source shows other changes than it did then";
+    Err(refuse(folder, *number, run_id, why).await?)
 }
 
 /// The same before anything is read.
 pub(super) async fn check_base(
     folder: &Folder,
     wanted: Option<&(u64, ExactChanges)>,
-    base: Option<RunNumber>,
-    definition_version: u32,
+    start: &Start,
+    run_id: &str,
 ) -> Result<(), Failure> {
     let Some((number, wanted)) = wanted else { return Ok(()) };
-    let why = if wanted.base != base {
+    let why = if wanted.base != start.base {
         "another run was committed since"
-    } else if wanted.definition_version != definition_version {
+    } else if wanted.definition_version != start.definition_version {
         "the definition was edited since"
     } else {
         return Ok(());
     };
-    Err(refuse(folder, *number, why).await?)
+    Err(refuse(folder, *number, run_id, why).await?)
 }
 
-async fn refuse(folder: &Folder, number: u64, why: &str) -> Result<Failure, StoreError> {
-    decision::take_back(folder, number).await?;
+async fn refuse(
+    folder: &Folder,
+    number: u64,
+    run_id: &str,
+    why: &str,
+) -> Result<Failure, StoreError> {
+    decision::take_back(folder, number, run_id).await?;
     let message = format!("the connection has moved on from the preview: {why}; nothing was sent");
     Ok(Failure::new(FailureKind::Invalid, Side::Platform, message)
         .hint("look again: tidemark preview ID --save FILE"))

@@ -37,6 +37,14 @@ use crate::{
 /// More owed records than one in so many rows are not asked for one by one: the run reads in full.
 const ROWS_PER_OWED: u64 = 1_000;
 
+/// What something is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Run,
+    /// To be looked at: nothing is sent, and no decision is taken back for it.
+    Preview,
+}
+
 /// How a run begins.
 enum Begin {
     Start(Box<Start>),
@@ -65,13 +73,22 @@ impl Engine {
         host: &dyn Host,
         connection: &ConnectionId,
     ) -> Result<ReadOutcome, Failure> {
+        self.read_for(host, connection, Purpose::Run).await
+    }
+
+    pub(super) async fn read_for(
+        &self,
+        host: &dyn Host,
+        connection: &ConnectionId,
+        purpose: Purpose,
+    ) -> Result<ReadOutcome, Failure> {
         let folder = self.folder(connection);
         let path = StoredReading::path(&host.owner().run_id);
         if let Some(done) = folder.document::<StoredReading>(&path).await? {
             return Ok(done.outcome(path));
         }
         let log = Log::open(&folder).await?;
-        let start = match self.start(host, connection, &folder, &log).await? {
+        let start = match self.start(host, connection, &folder, &log, purpose).await? {
             Begin::Start(start) => *start,
             Begin::Skip { reason } => return Ok(ReadOutcome::Skipped { reason }),
         };
@@ -86,6 +103,7 @@ impl Engine {
         connection: &ConnectionId,
         folder: &Folder,
         log: &Log,
+        purpose: Purpose,
     ) -> Result<Begin, Failure> {
         let path = Start::path(&host.owner().run_id);
         if let Some(start) = folder.document::<Start>(&path).await? {
@@ -102,7 +120,7 @@ impl Engine {
                 return Ok(Begin::Skip { reason });
             }
         }
-        let start = self.decide(host, connection, folder, log).await?;
+        let start = self.decide(host, connection, folder, log, purpose).await?;
         Ok(Begin::Start(Box::new(folder.establish(&path, &start).await?)))
     }
 
@@ -112,6 +130,7 @@ impl Engine {
         connection: &ConnectionId,
         folder: &Folder,
         log: &Log,
+        purpose: Purpose,
     ) -> Result<Start, Failure> {
         let (version, definition) = newest_definition(connection, folder).await?;
         let capabilities = self.connectors.destination(&definition)?.capabilities();
@@ -130,8 +149,12 @@ impl Engine {
             sending: SendingTimes::of(&capabilities),
         };
         let owed = start.owed_entries(log).await?;
-        let orders = Orders::load(folder, base.map(|base| &base.manifest), start.decided).await?;
-        check_base(folder, orders.exactly.as_ref(), start.base, version).await?;
+        let run_id = &host.owner().run_id;
+        let manifest = base.map(|base| &base.manifest);
+        let orders = Orders::load(folder, manifest, start.decided, (run_id, version)).await?;
+        if purpose == Purpose::Run {
+            check_base(folder, orders.exactly.as_ref(), &start, run_id).await?;
+        }
         start.coverage = Grounds {
             definition: &definition,
             base,
@@ -159,7 +182,8 @@ impl Engine {
             None => None,
         };
         let manifest = base.as_ref().map(|base| &base.manifest);
-        let orders = Orders::load(folder, manifest, start.decided).await?;
+        let run = (host.owner().run_id.as_str(), start.definition_version);
+        let orders = Orders::load(folder, manifest, start.decided, run).await?;
         if orders.remove_records {
             return self.read_nothing(host, start, &definition);
         }

@@ -12,7 +12,7 @@ use tidemark_model::{
     entry::{FileRef, Prepared},
     exception::{Exception, ExceptionKind, Hold},
     failure::Failure,
-    receipt::Outcome,
+    receipt::{Outcome, ProofKind},
     row::RowState,
 };
 
@@ -75,7 +75,9 @@ impl Standing {
         if !rejected.is_empty() {
             let keys = rejected.iter().map(|exception| exception.key.as_str()).collect();
             let rows = exception::rows_of(folder, &entry.next.snapshot, &keys).await?;
-            let keeps = definition.policy().deletions() == Deletions::Keep;
+            // A run that removes every record keeps none.
+            let keeps = definition.policy().deletions() == Deletions::Keep
+                && entry.proof.kind != ProofKind::Decision;
             // The row may be there under another id, after an edit.
             let stands = |exception: &Exception| {
                 let row = rows.get(&exception.key);

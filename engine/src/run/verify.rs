@@ -5,6 +5,7 @@ use std::{cmp::Ordering, collections::BTreeSet};
 use futures::TryStreamExt;
 use serde_json::{Map, Value};
 use tidemark_model::{
+    definition::Deletions,
     entry::{FileRef, Manifest, RunNumber},
     exception::RecordName,
     failure::{Failure, FailureKind, Side},
@@ -74,7 +75,7 @@ impl Engine {
     ///
     /// # Errors
     /// `Gone` without a commit, `Invalid` when the destination cannot be read back, `Conflict` when
-    /// a run was committed meanwhile, the destination's, or the store's.
+    /// a run is at work or was meanwhile, the destination's, or the store's.
     pub async fn verify(
         &self,
         host: &dyn Host,
@@ -97,7 +98,13 @@ impl Engine {
                 format!("add it, or send every record again: tidemark start {connection} --resend"),
             ));
         }
+        for entry in log.unfinished() {
+            if host.is_open(&entry.owner).await {
+                return Err(at_work(&format!("run {} is at work", entry.number)));
+            }
+        }
         let mut comparison = Comparison {
+            keeps: definition.policy().deletions() == Deletions::Keep,
             excused: Excused::load(&folder, &commit.manifest).await?,
             prefix: definition.record().id_prefix().to_owned(),
             limit,
@@ -115,13 +122,18 @@ impl Engine {
         let snapshot = Snapshot::open(&folder, &commit.manifest.snapshot).await?;
         comparison.run(host, &snapshot, &*destination).await?;
         let now = Log::open(&folder).await?;
-        if now.highest() != log.highest() {
-            let message = "a run of the connection began while the destination was read";
-            return Err(Failure::new(FailureKind::Conflict, Side::Platform, message)
-                .hint("pause the connection and verify again"));
+        let state = |log: &Log| (log.highest(), log.newest_commit().map(|commit| commit.number));
+        if state(&now) != state(&log) {
+            return Err(at_work("a run was at work while the destination was read"));
         }
         Ok(comparison.verified)
     }
+}
+
+fn at_work(what: &str) -> Failure {
+    let message = format!("{what}: what the destination holds is not what one commit says");
+    Failure::new(FailureKind::Conflict, Side::Platform, message)
+        .hint("pause the connection, wait for the run's end and verify again")
 }
 
 /// Ids whose state is known to be another than the snapshot says.
@@ -149,6 +161,8 @@ async fn removed_ids(folder: &Folder, removals: &FileRef) -> Result<Vec<String>,
 
 /// Both sides, walked in the order of their ids.
 struct Comparison {
+    /// Whether records of rows that are gone stay: they are in no snapshot, and no mistake.
+    keeps: bool,
     excused: Excused,
     prefix: String,
     limit: usize,
@@ -217,7 +231,8 @@ impl Comparison {
             (None, _) => return,
         };
         let verified = &mut self.verified;
-        if self.excused.ids.contains(&record.id) {
+        let kept = self.keeps && kind == DifferenceKind::Surplus;
+        if kept || self.excused.ids.contains(&record.id) {
             verified.excused_count += 1;
             return;
         }

@@ -76,7 +76,7 @@ fn concerns(told: &Told, exception: &Shown) -> bool {
         Verdict::ReadInFull
         | Verdict::SendAgain
         | Verdict::Repair { .. }
-        | Verdict::RemoveRecords
+        | Verdict::RemoveRecords { .. }
         | Verdict::Exactly(_) => false,
     }
 }

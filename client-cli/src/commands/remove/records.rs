@@ -75,7 +75,11 @@ pub(super) async fn remove(
     let schedules = &session.temporal().await?.schedules;
     session.known(id, schedules.pause(id, &pause).await).await?;
     let newest = log.newest_commit().map(|commit| commit.number);
-    decisions::write(session, id, who, newest, Verdict::RemoveRecords).await?;
+    let Some(stored) = definitions::newest(&folder).await? else {
+        return Err(session.unknown(id).await);
+    };
+    let verdict = Verdict::RemoveRecords { definition_version: stored.version };
+    decisions::write(session, id, who, newest, verdict).await?;
     let trigger = start::trigger(session, id).await?;
     let (run, ending) = start::follow(session, id, &trigger, bars).await?;
     session.tell_ending(id, &run, &ending);
@@ -84,11 +88,12 @@ pub(super) async fn remove(
         return Err(left(format!("the run that was to remove them {}", ending.as_str())));
     };
     let Receipt { number, records, exception_count, push, .. } = *receipt;
-    if records.next > 0 || exception_count > 0 {
+    if records.next > 0 || exception_count > 0 || push.rejected > 0 {
         return Err(left(format!(
-            "after run {number} {} and {} are left",
+            "after run {number} {} and {} are left, and {} refused",
             counted(records.next, "record"),
-            counted(exception_count, "exception")
+            counted(exception_count, "exception"),
+            counted(push.rejected, "removal")
         )));
     }
     Ok(Some(format!("run {number} removed {}", counted(push.acknowledged, "record"))))
