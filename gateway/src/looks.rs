@@ -34,6 +34,28 @@ struct Seen {
     looks: Arc<[Look]>,
 }
 
+/// The slot that a look is taken for. Names that do not exist are without number, so it is given up
+/// unless something is kept in it: after an error and when the request is dropped too.
+struct Place<'a> {
+    looks: &'a Looks,
+    subject: &'a Subject,
+    slot: &'a Slot,
+    kept: bool,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        let mut slots = self.looks.slots();
+        // Another may have its place by now.
+        if slots.get(self.subject).is_some_and(|slot| Arc::ptr_eq(slot, self.slot)) {
+            slots.remove(self.subject);
+        }
+    }
+}
+
 impl Looks {
     pub(crate) fn new(store: Store) -> Self {
         Self { store, slots: Mutex::default() }
@@ -48,11 +70,13 @@ impl Looks {
     pub(crate) async fn of(&self, subject: &Subject) -> Result<Arc<[Look]>, StoreError> {
         let slot = self.slot(subject);
         let mut seen = slot.lock().await;
+        let mut place = Place { looks: self, subject, slot: &slot, kept: false };
         // After an error, or when this future is dropped, nothing is left to answer from.
         let last = seen.take();
         if let Some(fresh) = last.as_ref().filter(|last| last.began_at.elapsed() < OLDEST) {
             let looks = Arc::clone(&fresh.looks);
             *seen = last;
+            place.kept = true;
             return Ok(looks);
         }
         let began_at = Instant::now();
@@ -60,10 +84,8 @@ impl Looks {
         let known = known.as_ref().map_or(&[][..], |known| &known.looks);
         measure::looked();
         let looks: Arc<[Look]> = subject.look(&self.store, known).await?.into();
-        if looks.is_empty() {
-            // Names that do not exist are without number.
-            self.slots().remove(subject);
-        } else {
+        if !looks.is_empty() {
+            place.kept = true;
             *seen = Some(Seen { began_at, looks: Arc::clone(&looks) });
         }
         Ok(looks)

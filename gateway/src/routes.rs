@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{FromRequestParts, Path, Query, State, rejection::QueryRejection},
+    extract::{
+        FromRequestParts, Path, Query, State,
+        rejection::{PathRejection, QueryRejection},
+    },
     http::{header::AUTHORIZATION, request::Parts},
     middleware,
     routing::get,
@@ -93,11 +96,12 @@ impl<S: Sync> FromRequestParts<S> for Bearer {
 )]
 async fn account(
     State(gateway): State<Arc<Gateway>>,
-    Path(account): Path<String>,
     Bearer(token): Bearer,
+    path: Result<Path<String>, PathRejection>,
     query: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<Answer>, Refusal> {
     let grant = gateway.tokens.grant(&token).ok_or(Refusal::Unknown)?;
+    let Path(account) = path.map_err(|_| Refusal::NoRoute)?;
     let account = grant.account(&account).ok_or(Refusal::NotYours)?;
     let asked = Wanted::read(query)?;
     let none = Refusal::NoConnections { account: account.to_string() };
@@ -125,11 +129,12 @@ async fn account(
 )]
 async fn connection(
     State(gateway): State<Arc<Gateway>>,
-    Path((account, name)): Path<(String, String)>,
     Bearer(token): Bearer,
+    path: Result<Path<(String, String)>, PathRejection>,
     query: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<Answer>, Refusal> {
     let grant = gateway.tokens.grant(&token).ok_or(Refusal::Unknown)?;
+    let Path((account, name)) = path.map_err(|_| Refusal::NoRoute)?;
     let account = grant.account(&account).ok_or(Refusal::NotYours)?;
     let asked = Wanted::read(query)?;
     // What is no id is no connection.

@@ -20,6 +20,10 @@ async fn who_asks_must_be_known() {
         ask().header("Authorization", TOKEN),
         ask().header("Authorization", b"Bearer \xff".as_slice()),
         world.request(Method::GET, &format!("{ACME}&token={TOKEN}")),
+        // Whatever is wrong with the path: that is for those who are known.
+        world.request(Method::GET, "/v1/freshness/%FF"),
+        world.request(Method::GET, "/v1/freshness/acme/%FF"),
+        world.request(Method::GET, "/v1/freshness/%FF").bearer_auth("not-a-token-at-all-"),
     ];
     for request in requests {
         let answer = world.send(request).await;
@@ -87,6 +91,8 @@ async fn what_is_not_there() {
         "/v1/freshness/acme/Not%20An%20Id?max_age=1h",
         "/v1/freshness/acme/..%2Fnews?max_age=1h",
         "/v1/freshness/acme/news/more?max_age=1h",
+        "/v1/freshness/%FF?max_age=1h",
+        "/v1/freshness/acme/%FF?max_age=1h",
         "/v1/freshness",
         "/",
     ] {

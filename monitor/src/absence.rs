@@ -1,17 +1,21 @@
 //! What a monitor that was away can still see of the time in between: when runs ended.
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
-use tidemark_engine::definitions;
+use tidemark_engine::definitions::{self, StoredDefinition};
 use tidemark_model::ids::ConnectionId;
 use tidemark_schedules::ScheduleFilter;
 
 use crate::{
-    look::{LookError, Looker},
+    look::{LookError, Looker, unreadable},
     rules::Activity,
 };
 
 /// So many connections are asked about: enough that a silence of all of them is no chance.
 const SAMPLE: usize = 100;
+
+/// Definitions that are read at once.
+const SIMULTANEOUS: usize = 16;
 
 /// The runs of a sample of connections that ended since `since`; `None` if there were too many to
 /// be listed, so that nothing can be concluded from a gap.
@@ -28,7 +32,21 @@ pub(crate) async fn activity(
     let step = listed.len().div_ceil(SAMPLE).max(1);
     let sample: Vec<ConnectionId> =
         listed.into_iter().step_by(step).map(|listed| listed.connection).collect();
-    let defined = definitions::newest_of(looker.store(), sample).await?;
+    let store = looker.store();
+    let defined: Vec<(ConnectionId, StoredDefinition)> = stream::iter(sample)
+        .map(|id| async move {
+            let stored = definitions::newest(&store.connection(&id)).await;
+            match stored {
+                Ok(stored) => Ok(stored.map(|stored| (id, stored))),
+                // It says nothing of the workers, and is told of by itself.
+                Err(error) if unreadable(&error) => Ok(None),
+                Err(error) => Err(LookError::from(error)),
+            }
+        })
+        .buffered(SIMULTANEOUS)
+        .try_filter_map(|found| async move { Ok(found) })
+        .try_collect()
+        .await?;
     let (mut connections, mut runs_per_hour) = (Vec::new(), 0.0);
     for (connection, stored) in defined {
         let Some(definition) = stored.definition else { continue };

@@ -20,6 +20,7 @@ mod serve;
 mod setting;
 pub mod sinks;
 mod temporal;
+mod turn;
 
 pub use serve::{Temporal, run, sinks as connect_sinks};
 pub use setting::SETTINGS;

@@ -9,7 +9,7 @@ use tidemark_engine::store::StoreError;
 use crate::{
     keep::Keep,
     measure, mutes,
-    rules::{Mute, Seen, Settings, Subject, Watch, muted},
+    rules::{Mute, Seen, Settings, Watch},
     see::Eyes,
     sinks::{Delivery, Outcome, Sinks, visible},
 };
@@ -99,11 +99,7 @@ impl Monitor {
         measure::open(kept.memory.open().count());
         self.unwritten = self.sinks.deliver(handouts, now).await;
         if self.refreshed_at.is_none_or(|at| now.duration_since(at) >= REFRESH_EVERY) {
-            let mut standing = kept.memory.standing();
-            standing.retain(|notice| match &notice.subject {
-                Subject::Connection { connection, .. } => !muted(&mutes, connection, now),
-                _ => true,
-            });
+            let standing = kept.memory.standing(&mutes, now);
             self.unwritten.extend(self.sinks.refresh(&kept.outbox, standing, now).await);
             self.refreshed_at = Some(now);
         }

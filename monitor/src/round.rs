@@ -3,7 +3,10 @@
 //! It finds what visibility cannot show: a definition without a schedule, a schedule that was
 //! edited by hand or does not fire, a published deadline that is wrong.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use tidemark_engine::{
     definitions,
@@ -15,19 +18,25 @@ use tokio::time::Instant;
 /// How long a round takes: what it finds is told within the hour.
 pub(crate) const ROUND: Duration = Duration::from_mins(40);
 
+/// Who was defined since joins the round that is under way: what is wrong with a new connection has
+/// to look wrong for a while, and is told within its first hour too.
+const LISTED_EVERY: Duration = Duration::from_mins(10);
+
 /// Who is left of a round.
 #[derive(Debug)]
 pub(crate) struct Round {
     left: VecDeque<ConnectionId>,
     begun_at: Instant,
-    /// How many it had at its begin.
-    count: usize,
+    /// Everybody in it, with those who had their turn.
+    known: BTreeSet<ConnectionId>,
+    listed_at: Instant,
 }
 
 impl Round {
     /// One that is over: the first pass begins another.
     pub(crate) fn over() -> Self {
-        Self { left: VecDeque::new(), begun_at: Instant::now(), count: 0 }
+        let now = Instant::now();
+        Self { left: VecDeque::new(), begun_at: now, known: BTreeSet::new(), listed_at: now }
     }
 
     /// Who is to be looked at now, so that the round ends in its time. One that is over is followed
@@ -36,12 +45,27 @@ impl Round {
     /// # Errors
     /// The store's.
     pub(crate) async fn share(&mut self, store: &Store) -> Result<Vec<ConnectionId>, StoreError> {
-        if self.left.is_empty() && (self.count == 0 || self.begun_at.elapsed() >= ROUND) {
-            self.left = definitions::connections(store).await?.into();
-            self.count = self.left.len();
+        if self.left.is_empty() && (self.known.is_empty() || self.begun_at.elapsed() >= ROUND) {
+            let everybody = definitions::connections(store).await?;
+            self.known = everybody.iter().cloned().collect();
+            self.left = everybody.into();
             self.begun_at = Instant::now();
+            self.listed_at = self.begun_at;
+        } else if self.listed_at.elapsed() >= LISTED_EVERY {
+            let everybody = definitions::connections(store).await?;
+            self.listed_at = Instant::now();
+            self.join(everybody);
         }
         Ok(self.take(self.begun_at.elapsed()))
+    }
+
+    /// Those whom the round does not know yet have the next turns in it.
+    fn join(&mut self, everybody: Vec<ConnectionId>) {
+        for connection in everybody {
+            if self.known.insert(connection.clone()) {
+                self.left.push_front(connection);
+            }
+        }
     }
 
     fn take(&mut self, elapsed: Duration) -> Vec<ConnectionId> {
@@ -53,8 +77,8 @@ impl Round {
             clippy::cast_sign_loss,
             reason = "a share of a count, which rounding cannot make wrong"
         )]
-        let due = (self.count as f64 * share) as usize + 1;
-        let done = self.count - self.left.len();
+        let due = (self.known.len() as f64 * share) as usize + 1;
+        let done = self.known.len() - self.left.len();
         let many = due.saturating_sub(done).min(self.left.len());
         self.left.drain(..many).collect()
     }
@@ -72,8 +96,9 @@ mod tests {
     use super::*;
 
     fn round(count: usize) -> Round {
-        let left = (0..count).map(|number| format!("acme/l{number}").parse().unwrap()).collect();
-        Round { left, begun_at: Instant::now(), count }
+        let ids =
+            || (0..count).map(|number| format!("acme/l{number}").parse::<ConnectionId>().unwrap());
+        Round { left: ids().collect(), known: ids().collect(), ..Round::over() }
     }
 
     #[test]
@@ -87,6 +112,28 @@ mod tests {
             seen += many;
         }
         assert_eq!(seen, 10_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_defined_during_a_round_is_in_it() {
+        let store = Store::in_memory();
+        let define = async |name: &str| {
+            let folder = store.connection(&name.parse().unwrap());
+            folder.create("definitions/0000000001.json", "{}".into()).await.unwrap();
+        };
+        define("acme/one").await;
+        let mut round = Round::over();
+        assert_eq!(round.share(&store).await.unwrap().len(), 1);
+        define("acme/two").await;
+        assert!(round.share(&store).await.unwrap().is_empty());
+        tokio::time::advance(LISTED_EVERY).await;
+        let mut seen = round.share(&store).await.unwrap();
+        while seen.is_empty() {
+            assert!(round.begun_at.elapsed() < ROUND, "it had no turn");
+            tokio::time::advance(Duration::from_mins(1)).await;
+            seen = round.share(&store).await.unwrap();
+        }
+        assert_eq!(seen, ["acme/two".parse().unwrap()]);
     }
 
     #[test]

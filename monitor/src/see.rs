@@ -24,6 +24,7 @@ use crate::{
     round::Round,
     rules::{Activity, Look, Memory, Watch},
     temporal::Way,
+    turn::Turn,
 };
 
 /// Connections that are looked at at once.
@@ -51,7 +52,7 @@ pub(crate) struct Eyes {
     round: Round,
     /// A tick for each look: without hurry, a scheduler answers each by a task of its own.
     pace: Mutex<Interval>,
-    /// When those that something is open about were looked at.
+    /// When those that something is open about, and those that visibility proposes, were looked at.
     looked: BTreeMap<ConnectionId, Timestamp>,
     /// Those that visibility proposes and that need no look before an instant.
     later: BTreeMap<ConnectionId, Timestamp>,
@@ -121,33 +122,29 @@ impl Eyes {
         let looker = Looker::new(self.way.store().clone(), schedules, self.settings.clone());
         measure::suspects(suspects.len());
         let open: BTreeSet<&ConnectionId> = memory.open().collect();
-        self.looked.retain(|connection, _| open.contains(connection));
         self.later.retain(|_, at| *at > now);
         let waits = |listed: &Listed| {
             let late = !matches!(listed.attributes.health, Some(Health::Held | Health::Rejecting));
             late && self.later.contains_key(&listed.connection)
         };
-        let suspects =
-            suspects.into_iter().filter(|listed| !waits(listed)).map(|listed| listed.connection);
-        // Of those that are open, the ones that have waited longest come first.
-        let mut again: Vec<&ConnectionId> =
-            open.iter().copied().filter(|open| self.due(open, now)).collect();
-        again.sort_by_key(|connection| self.looked.get(*connection));
-        let mut chosen = BTreeSet::new();
-        let whom: Vec<ConnectionId> = suspects
-            .filter(|suspect| !open.contains(suspect))
-            .chain(watch.doubted().cloned())
-            .chain(audited)
-            .chain(again.into_iter().cloned())
-            .filter(|connection| chosen.insert(connection.clone()))
-            .take(MOST)
+        let suspects: Vec<ConnectionId> = suspects
+            .into_iter()
+            .filter(|listed| !waits(listed) && !open.contains(&listed.connection))
+            .map(|listed| listed.connection)
             .collect();
+        let proposed: BTreeSet<&ConnectionId> = suspects.iter().collect();
+        self.looked
+            .retain(|connection, _| open.contains(connection) || proposed.contains(connection));
+        let again = open.iter().copied().filter(|open| self.due(open, now));
+        let others = suspects.iter().chain(again);
+        let Turn { whom, left } = Turn::of(watch.doubted(), audited, others, &self.looked, MOST);
         let looks = self.look_at(&looker, &whom).await?;
         self.looked.extend(whom.into_iter().map(|connection| (connection, now)));
         let activity = match watch.away_since(memory, now) {
             Some(since) => absence::activity(&looker, since).await?,
             None => None,
         };
+        self.round.put_back(left);
         Ok(Sight { workers, looks, activity })
     }
 
@@ -155,6 +152,8 @@ impl Eyes {
         self.looked.get(connection).is_none_or(|at| now.duration_since(*at) >= AGAIN_AFTER)
     }
 
+    /// Those that Temporal says nothing of, though it answers, are left out: whatever stands of them
+    /// stands.
     async fn look_at(
         &self,
         looker: &Looker,
@@ -163,12 +162,22 @@ impl Eyes {
         let mut looks = stream::iter(whom)
             .map(async |connection| {
                 self.pace.lock().await.tick().await;
-                looker.look(connection, Timestamp::now()).await
+                (connection, looker.look(connection, Timestamp::now()).await)
             })
             .buffer_unordered(SIMULTANEOUS);
         let mut seen = Vec::with_capacity(whom.len());
-        while let Some(look) = looks.next().await {
-            seen.push(look?);
+        while let Some((connection, look)) = looks.next().await {
+            match look {
+                Ok(look) => seen.push(look),
+                Err(LookError::Temporal(error)) if !error.unreachable() => {
+                    tracing::warn!(
+                        %connection,
+                        error = &error as &dyn Error,
+                        "temporal answers, and says nothing of a connection"
+                    );
+                }
+                Err(error) => return Err(error),
+            }
         }
         measure::looked(seen.len());
         Ok(seen)

@@ -68,6 +68,20 @@ async fn an_error_leaves_nothing_to_answer_from() {
     tokio::time::advance(OLDEST).await;
     looks.of(&account).await.unwrap_err();
     looks.of(&account).await.unwrap_err();
+    assert_eq!(looks.slots().len(), 0);
+}
+
+#[tokio::test]
+async fn a_request_that_is_dropped_leaves_no_slot() {
+    let looks = Looks::new(Store::in_memory());
+    let subject: Subject = "acme/no".parse().unwrap();
+    let slot = looks.slot(&subject);
+    drop(Place { looks: &looks, subject: &subject, slot: &slot, kept: false });
+    assert_eq!(looks.slots().len(), 0);
+    // One that is another's by now stays.
+    let another = looks.slot(&subject);
+    drop(Place { looks: &looks, subject: &subject, slot: &slot, kept: false });
+    assert!(Arc::ptr_eq(&another, &looks.slot(&subject)));
 }
 
 #[tokio::test]

@@ -84,6 +84,7 @@ pub(crate) fn facts(connection: &Connection, at: i64, world: &World) -> Facts {
             committed_at: server(commit.at),
             held_count: commit.held,
             rejected_count: commit.rejected,
+            exception_count: commit.held + commit.rejected,
         }),
         ended: connection.red.map(|red| ended(red.at, red.since, red.on_source, red.refused)),
         run,

@@ -189,11 +189,6 @@ impl Truth {
                 from + allowance(number, &case, at, now, script)
             }
             Some(_) if !case.told || case.grouped || case.closed => return,
-            // What ends while it is muted ends without a word.
-            Some(from) if script.muted(number, Span { from, to: at }).is_some() => {
-                self.case(number, kind).expect("it was there").closed = true;
-                return;
-            }
             // The commit that ended it is not the last one any more, and that one was not in time.
             Some(ended) if script.unwatched.at(ended).is_some() && perhaps_slow(now) => at + SOON,
             Some(ended) => excused(number, ended, SOON, script) + SOON,

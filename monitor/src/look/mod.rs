@@ -2,24 +2,28 @@
 //!
 //! The commit log decides who is late. Temporal is asked for pauses and for the cause.
 
+mod damage;
 mod failed;
 mod run;
 mod terms;
+#[cfg(test)]
+mod tests;
 
 use jiff::Timestamp;
+use temporalio_client::tonic::Code;
 use tidemark_engine::{
     definitions::{self, StoredDefinition},
-    log::Log,
     store::{Folder, Store, StoreError},
 };
-use tidemark_model::{
-    definition::Definition, entry::Committed, failure::Failure, ids::ConnectionId,
-};
+use tidemark_model::{definition::Definition, entry::Committed, ids::ConnectionId};
 use tidemark_schedules::{
-    Description, Listed, Pause, Projection, ProjectionSettings, ScheduleClient, ScheduleError,
+    Description, Listed, Pause, Projection, ProjectionSettings, RunRef, ScheduleClient,
+    ScheduleError,
 };
 
-use crate::rules::{Commit, Ended, Facts, Look, ScheduleState};
+use self::damage::Logged;
+pub(crate) use self::damage::unreadable;
+use crate::rules::{Commit, Facts, Look, OpenRun, ScheduleState};
 
 /// Why a look could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -62,13 +66,21 @@ impl Looker {
     /// damaged in the store is part of what is seen.
     ///
     /// # Errors
-    /// The store or Temporal does not answer.
+    /// The store or Temporal does not answer, or Temporal refuses to say anything of this one.
     pub async fn look(&self, connection: &ConnectionId, now: Timestamp) -> Result<Look, LookError> {
-        let facts = match defined(&self.store.connection(connection)).await? {
-            Some((stored, definition)) => {
+        let folder = self.store.connection(connection);
+        let facts = match defined(&folder).await {
+            Ok(Some((stored, definition))) => {
                 Some(self.facts(connection, &stored, &definition, now).await?)
             }
-            None => None,
+            Ok(None) => None,
+            Err(error) if unreadable(&error) => {
+                let described = self.describe(connection).await?;
+                let paused_since = described.and_then(|described| paused_since(&described, now));
+                let logged = Logged::read(&folder, now).await?;
+                Some(damage::undefined(error, &logged, paused_since, now))
+            }
+            Err(error) => return Err(error.into()),
         };
         Ok(Look { connection: connection.clone(), facts })
     }
@@ -81,13 +93,9 @@ impl Looker {
         now: Timestamp,
     ) -> Result<Facts, LookError> {
         // Temporal first: a commit that comes meanwhile makes the connection no later than it is.
-        let described = match self.schedules.describe(connection).await {
-            Ok(described) => Some(described),
-            Err(ScheduleError::NotFound { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
+        let described = self.describe(connection).await?;
         let run = match described.as_ref().and_then(|described| described.running.last()) {
-            Some(run) => run::open(&self.schedules.look_at(run).await?, now),
+            Some(run) => self.open_run(run, now).await?,
             None => None,
         };
         let folder = self.store.connection(connection);
@@ -95,7 +103,9 @@ impl Looker {
         let committed_at = logged.commit.as_ref().map(|commit| commit.committed_at);
         let ended = match (logged.damage.clone(), &described) {
             (Some(damage), _) => Some(damage),
-            (None, Some(described)) => failed::newest(&folder, described, committed_at).await?,
+            (None, Some(described)) => {
+                failed::newest(&folder, &described.recent, committed_at, now).await?
+            }
             (None, None) => None,
         };
         let created_at = created_at(&folder, stored, &logged).await?;
@@ -113,6 +123,27 @@ impl Looker {
             run,
         })
     }
+
+    /// `None` if there is no schedule.
+    async fn describe(&self, connection: &ConnectionId) -> Result<Option<Description>, LookError> {
+        match self.schedules.describe(connection).await {
+            Ok(described) => Ok(Some(described)),
+            Err(ScheduleError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// `None` for a run that is over.
+    async fn open_run(&self, run: &RunRef, now: Timestamp) -> Result<Option<OpenRun>, LookError> {
+        match self.schedules.look_at(run).await {
+            Ok(seen) => Ok(run::open(&seen, now)),
+            // The schedule has not noticed yet that it is gone.
+            Err(ScheduleError::Refused { source, .. }) if source.code() == Code::NotFound => {
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 /// A look at the store alone, with what a list says of the schedule: enough to say who is late, not
@@ -127,8 +158,18 @@ pub async fn glance(
     now: Timestamp,
 ) -> Result<Look, StoreError> {
     let folder = store.connection(connection);
-    let Some((stored, definition)) = defined(&folder).await? else {
-        return Ok(Look { connection: connection.clone(), facts: None });
+    let paused_since = listed
+        .filter(|listed| listed.paused)
+        .map(|listed| earliest(&listed.pauses()).unwrap_or(now));
+    let look = |facts: Option<Facts>| Look { connection: connection.clone(), facts };
+    let (stored, definition) = match defined(&folder).await {
+        Ok(Some(defined)) => defined,
+        Ok(None) => return Ok(look(None)),
+        Err(error) if unreadable(&error) => {
+            let logged = Logged::read(&folder, now).await?;
+            return Ok(look(Some(damage::undefined(error, &logged, paused_since, now))));
+        }
+        Err(error) => return Err(error),
     };
     let logged = Logged::read(&folder, now).await?;
     let created_at = created_at(&folder, &stored, &logged).await?;
@@ -136,9 +177,7 @@ pub async fn glance(
     let facts = Facts {
         terms: terms::of(&stored, &definition, commit, created_at),
         schedule: ScheduleState::Present {
-            paused_since: listed
-                .filter(|listed| listed.paused)
-                .map(|listed| earliest(&listed.pauses()).unwrap_or(now)),
+            paused_since,
             resumed_at: None,
             created_at: None,
             started_at: listed.and_then(|listed| listed.recent.last()?.started_at),
@@ -148,7 +187,7 @@ pub async fn glance(
         ended: logged.damage,
         run: None,
     };
-    Ok(Look { connection: connection.clone(), facts: Some(facts) })
+    Ok(look(Some(facts)))
 }
 
 /// When the connection was first applied, or applied again after it was removed: an edit and a
@@ -165,11 +204,14 @@ async fn created_at(
         if Some(created_at) <= counts_from {
             break;
         }
-        match definitions::at(folder, version).await? {
-            Some(StoredDefinition { applied_at, definition: Some(_), .. }) => {
-                created_at = applied_at
+        match definitions::at(folder, version).await {
+            Ok(Some(StoredDefinition { applied_at, definition: Some(_), .. })) => {
+                created_at = applied_at;
             }
-            _ => break,
+            Ok(_) => break,
+            // No longer in force: what can still be read has to do.
+            Err(error) if unreadable(&error) => break,
+            Err(error) => return Err(error),
         }
     }
     Ok(created_at)
@@ -184,34 +226,6 @@ async fn defined(folder: &Folder) -> Result<Option<(StoredDefinition, Definition
     }))
 }
 
-/// What the commit log says.
-struct Logged {
-    commit: Option<Committed>,
-    /// Why it cannot be read, as the reason why nothing of it counts.
-    damage: Option<Ended>,
-}
-
-impl Logged {
-    async fn read(folder: &Folder, now: Timestamp) -> Result<Self, StoreError> {
-        match Log::open(folder).await {
-            Ok(log) => Ok(Self { commit: log.newest_commit().cloned(), damage: None }),
-            Err(error) if unreadable(&error) => {
-                let failure = Failure::from(error);
-                Ok(Self { commit: None, damage: Some(failed::of(&failure, now)) })
-            }
-            Err(error) => Err(error),
-        }
-    }
-}
-
-/// Whether the store answered, and what it holds cannot be used. It stays so.
-fn unreadable(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::Missing { .. } | StoreError::Damaged { .. } | StoreError::NewerFormat { .. }
-    )
-}
-
 fn newest(commit: &Committed) -> Commit {
     Commit {
         number: commit.number.get(),
@@ -219,6 +233,7 @@ fn newest(commit: &Committed) -> Commit {
         committed_at: commit.committed_at,
         held_count: commit.receipt.held_count,
         rejected_count: commit.receipt.rejected_count,
+        exception_count: commit.receipt.exception_count,
     }
 }
 
@@ -227,10 +242,15 @@ fn earliest(pauses: &[Pause]) -> Option<Timestamp> {
     pauses.iter().filter_map(|pause| pause.since).min()
 }
 
+/// Since when a schedule is paused, if it is.
+fn paused_since(described: &Description, now: Timestamp) -> Option<Timestamp> {
+    let since = earliest(&described.pauses()).or(described.updated_at);
+    described.paused.then(|| since.unwrap_or(now))
+}
+
 fn schedule(described: &Description, projection: &Projection, now: Timestamp) -> ScheduleState {
-    let since = earliest(&described.pauses());
     ScheduleState::Present {
-        paused_since: described.paused.then(|| since.or(described.updated_at).unwrap_or(now)),
+        paused_since: paused_since(described, now),
         resumed_at: described.resumed_at(),
         created_at: described.created_at,
         started_at: described.recent.last().and_then(|run| run.started_at),

@@ -1,6 +1,6 @@
 //! What an open run is at.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tidemark_model::{
     failure::{Failure, FailureKind, Side},
     progress::{Progress, Stage},
@@ -8,7 +8,11 @@ use tidemark_model::{
 use tidemark_schedules::{OpenRun as Seen, OpenStep};
 
 use super::failed;
-use crate::rules::{OpenRun, RunState};
+use crate::rules::{Ended, OpenRun, RunState};
+
+/// A step that works has moved something durable by then. Between two attempts is a minute at most,
+/// so one that only fails and is taken again has not.
+const MOVES_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 
 /// `None` for a run that has just ended.
 pub(super) fn open(seen: &Seen, now: Timestamp) -> Option<OpenRun> {
@@ -40,18 +44,30 @@ fn state(step: &OpenStep, started_at: Timestamp, now: Timestamp) -> RunState {
         return RunState::Queued;
     }
     let moved_at = step.moved_at.unwrap_or(started_at);
-    match &step.last_failure {
-        Some(message) if !step.taken => {
-            let unnamed = || Failure::new(FailureKind::Transient, side, message.clone());
-            let failure = step.failure.clone().unwrap_or_else(unnamed);
-            // A wait that is due at a later instant is no failure.
-            if failure.kind == FailureKind::Waiting {
-                return RunState::Working { moved_at: now, progress: progress(step) };
-            }
-            RunState::Retrying { moved_at, failure: failed::of(&failure, now) }
-        }
-        _ => RunState::Working { moved_at, progress: progress(step) },
+    let working = |moved_at| RunState::Working { moved_at, progress: progress(step) };
+    let Some(message) = &step.last_failure else { return working(moved_at) };
+    let unnamed = || Failure::new(FailureKind::Transient, side, message.clone());
+    let failure = step.failure.clone().unwrap_or_else(unnamed);
+    let in_vain = match failure.kind {
+        // A wait that is due at a later instant is no failure.
+        FailureKind::Waiting if !step.taken => return working(now),
+        FailureKind::Waiting => false,
+        // A worker that stopped says nothing of the attempt after it.
+        FailureKind::Draining => !step.taken,
+        _ => !step.taken || fails(step, moved_at, now),
+    };
+    if !in_vain {
+        return working(moved_at);
     }
+    let failing_since = moved_at.min(now);
+    RunState::Retrying { moved_at, failure: Ended { failing_since, ..failed::of(&failure, now) } }
+}
+
+/// Whether an attempt that is at work goes the way of those before it: nothing durable came of it
+/// since.
+fn fails(step: &OpenStep, moved_at: Timestamp, now: Timestamp) -> bool {
+    // One that has told nothing has moved nothing: what is known of it is when it was taken.
+    step.attempt > 1 && (step.progress.is_none() || now.duration_since(moved_at) > MOVES_WITHIN)
 }
 
 /// `read 12,000 of 50,000 rows`.
@@ -63,5 +79,77 @@ fn progress(step: &OpenStep) -> std::sync::Arc<str> {
         }
         Some(Progress { row_count, .. }) => format!("{stage} {row_count}").into(),
         None => stage.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes)
+    }
+
+    fn read(row_count: u64) -> Option<Progress> {
+        Some(
+            serde_json::from_value(serde_json::json!({
+                "stage": Stage::Read,
+                "row_count": row_count,
+            }))
+            .unwrap(),
+        )
+    }
+
+    /// The second attempt, at work since the fortieth minute.
+    fn again(failure: Failure) -> OpenStep {
+        OpenStep {
+            stage: Some(Stage::Read),
+            taken: true,
+            attempt: 2,
+            worker: None,
+            progress: read(7),
+            moved_at: Some(at(10)),
+            last_failure: Some(failure.message.clone()),
+            failure: Some(failure),
+            next_attempt_at: None,
+        }
+    }
+
+    fn failed(kind: FailureKind) -> OpenStep {
+        again(Failure::new(kind, Side::Source, "HTTP 502"))
+    }
+
+    #[test]
+    fn an_attempt_after_others_that_failed_is_one_of_them_until_something_moved() {
+        let step = failed(FailureKind::Transient);
+        let RunState::Retrying { moved_at, failure } = state(&step, at(0), at(40)) else {
+            panic!("it has moved nothing for half an hour");
+        };
+        assert_eq!((moved_at, failure.failing_since, failure.at), (at(10), at(10), at(40)));
+        assert_eq!((failure.side, &*failure.message), (Side::Source, "HTTP 502"));
+        let working =
+            |step: &OpenStep| matches!(state(step, at(0), at(40)), RunState::Working { .. });
+        assert!(working(&OpenStep { moved_at: Some(at(39)), ..step.clone() }));
+        let silent = OpenStep { moved_at: Some(at(40)), progress: None, ..step.clone() };
+        assert!(!working(&silent), "it was only taken");
+        assert!(working(&OpenStep { attempt: 1, last_failure: None, failure: None, ..step }));
+    }
+
+    #[test]
+    fn a_wait_and_a_worker_that_stopped_are_no_failures_of_what_follows() {
+        for kind in [FailureKind::Waiting, FailureKind::Draining] {
+            let state = state(&failed(kind), at(0), at(40));
+            assert!(matches!(state, RunState::Working { moved_at, .. } if moved_at == at(10)));
+        }
+    }
+
+    #[test]
+    fn between_two_attempts_it_fails_since_it_last_moved() {
+        let step = OpenStep { taken: false, ..failed(FailureKind::Transient) };
+        let RunState::Retrying { failure, .. } = state(&step, at(0), at(40)) else { panic!() };
+        assert_eq!(failure.failing_since, at(10));
+        let step = OpenStep { moved_at: None, ..step };
+        let RunState::Retrying { failure, .. } = state(&step, at(0), at(40)) else { panic!() };
+        assert_eq!(failure.failing_since, at(0), "since the run began");
     }
 }

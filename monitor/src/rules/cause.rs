@@ -40,8 +40,10 @@ pub enum Cause {
     Working { since: Timestamp, progress: Arc<str>, system: Arc<str> },
     /// A run is open and neither progresses nor fails.
     Stalled { since: Timestamp },
-    /// No run has told anything: between two runs, or before the first.
+    /// No run has told anything: between two runs.
     NoRun,
+    /// The same of one that was never in step.
+    NoRunYet { applied_at: Timestamp },
     /// Removals wait for an operator.
     Held { count: u64 },
     /// The destination refuses records.
@@ -80,7 +82,31 @@ impl Cause {
         if let Some(since) = not_firing(facts, now, settings) {
             return Self::NotFiring { since };
         }
-        facts.ended.as_ref().map_or(Self::NoRun, |ended| failing(facts, ended))
+        match (&facts.ended, &facts.commit) {
+            (Some(ended), _) => failing(facts, ended),
+            (None, Some(_)) => Self::NoRun,
+            (None, None) => Self::NoRunYet { applied_at: facts.terms.created_at },
+        }
+    }
+
+    /// The cause at a new look, with what was known of it before. How long something fails is seen
+    /// by the newest runs only: since the earliest that was seen, if it is still the same.
+    pub(super) fn known_before(mut self, before: &Self) -> Self {
+        if let (
+            Self::Failing { since, class, side, kind, .. },
+            Self::Failing {
+                since: earlier,
+                class: class_before,
+                side: side_before,
+                kind: kind_before,
+                ..
+            },
+        ) = (&mut self, before)
+            && (*class, *side, *kind) == (*class_before, *side_before, *kind_before)
+        {
+            *since = (*since).min(*earlier);
+        }
+        self
     }
 
     /// Connections whose causes have the same key have one cause. `None` for one that is a
@@ -97,7 +123,7 @@ impl Cause {
             }
             Self::Failing { class, system, .. } => format!("failing/{class}/{system}"),
             Self::Working { system, .. } => format!("working/{system}"),
-            Self::NoRun => "no-run".to_owned(),
+            Self::NoRun | Self::NoRunYet { .. } => "no-run".to_owned(),
             Self::Paused { .. } => format!("paused/{}", connection.account()),
             Self::Stalled { .. } | Self::Held { .. } | Self::Rejecting { .. } => return None,
         })
@@ -121,6 +147,7 @@ impl Cause {
             Self::Working { .. } => "still running",
             Self::Stalled { .. } => "stalled",
             Self::NoRun => "no run",
+            Self::NoRunYet { .. } => "never in step",
             Self::Held { .. } => "held",
             Self::Rejecting { .. } => "rejecting",
             Self::Paused { .. } => "paused",
@@ -134,7 +161,9 @@ impl Cause {
             Self::ScheduleMissing | Self::ScheduleEdited => {
                 format!("tidemark get {connection} -o toml | tidemark apply -")
             }
-            Self::NotFiring { .. } | Self::NoRun => format!("tidemark start {connection}"),
+            Self::NotFiring { .. } | Self::NoRun | Self::NoRunYet { .. } => {
+                format!("tidemark start {connection}")
+            }
             Self::WaitingForWorker { .. } => "start more workers: tidemark worker".to_owned(),
             Self::RateLimited { .. } | Self::Working { .. } | Self::Stalled { .. } => {
                 format!("tidemark watch {connection}")
@@ -228,7 +257,10 @@ impl fmt::Display for Cause {
                 write!(f, "still running since {since:.0}, and progressing: {progress}")
             }
             Self::Stalled { since } => write!(f, "its run has made no progress since {since:.0}"),
-            Self::NoRun => f.write_str("no run has ended since"),
+            Self::NoRun => f.write_str("no run has ended since its last commit"),
+            Self::NoRunYet { applied_at } => {
+                write!(f, "never in step: no run has ended since it was applied at {applied_at:.0}")
+            }
             Self::Held { count } => write!(f, "removals wait for a decision: {count}"),
             Self::Rejecting { count } => write!(f, "records are refused: {count}"),
             Self::Paused { since } => write!(f, "paused since {since:.0}"),

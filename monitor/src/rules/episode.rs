@@ -92,6 +92,11 @@ impl Episode {
         }
     }
 
+    /// Whether a group told of it until the group ended, and nothing has since.
+    pub(super) fn is_left_over(&self) -> bool {
+        self.group.is_none() && self.reminder_count == 0 && self.told_at != self.opened_at
+    }
+
     /// That it stands: what is told when it opens by itself.
     pub(super) fn standing(&self, connection: &ConnectionId) -> Notice {
         Notice {

@@ -67,6 +67,8 @@ pub struct Commit {
     pub held_count: u64,
     /// Records that the destination refuses.
     pub rejected_count: u64,
+    /// Records that are not in step, for whatever reason.
+    pub exception_count: u64,
 }
 
 impl Commit {

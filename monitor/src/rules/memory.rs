@@ -8,6 +8,7 @@ use tidemark_model::ids::ConnectionId;
 
 use super::episode::Episode;
 use super::group::Group;
+use super::mute::{Mute, muted};
 use super::notice::{Notice, Subject};
 use super::outage::{Noted, Outage, Part, earlier, later};
 use super::settings::Settings;
@@ -41,10 +42,16 @@ impl Memory {
 
     /// Everything that stands open now, told as it was when it opened, with the causes of now: for
     /// a receiver that forgets.
+    ///
+    /// A mute leaves what was told before as it is. Only who is left of a group that ended is not
+    /// told of by itself meanwhile.
     #[must_use]
-    pub fn standing(&self) -> Vec<Notice> {
+    pub fn standing(&self, mutes: &[Mute], now: Timestamp) -> Vec<Notice> {
         let alone = self.episodes.iter().flat_map(|(connection, open)| {
-            let open = open.iter().filter(|episode| episode.group.is_none());
+            let quiet = muted(mutes, connection, now);
+            let open = open.iter().filter(move |episode| {
+                episode.group.is_none() && !(quiet && episode.is_left_over())
+            });
             open.map(|episode| episode.standing(connection))
         });
         let groups = self.groups.iter().map(|(name, group)| group.standing(name, &self.episodes));

@@ -89,7 +89,8 @@ impl Noted {
         self.stop.part != Part::Watch
     }
 
-    /// What there is to tell. What is muted (`quiet`) is told later, if it still lasts.
+    /// What there is to tell. What is muted (`quiet`) is told later, if it still lasts; that it is
+    /// over is told to whoever was told that it began.
     pub(super) fn tell(
         &mut self,
         now: Timestamp,
@@ -111,7 +112,7 @@ impl Noted {
         } else if !quiet {
             self.told = Told::Begin;
         }
-        if quiet {
+        if quiet && phase != Phase::Closed {
             return None;
         }
         self.told_at = now;

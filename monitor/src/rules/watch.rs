@@ -147,7 +147,8 @@ impl Pass<'_> {
             }
             match (finding, place) {
                 (Finding::Trouble(cause), Some(place)) => {
-                    open.get_mut(place).expect("it was found there").cause = cause;
+                    let episode = open.get_mut(place).expect("it was found there");
+                    episode.cause = cause.known_before(&episode.cause);
                 }
                 (Finding::Trouble(cause), None) => {
                     if let Some(since) = self.settled(doubts, &connection, kind) {
@@ -204,7 +205,8 @@ impl Pass<'_> {
         mute::muted(self.mutes, connection, self.now)
     }
 
-    /// Ends an episode. A group tells of its members' ends when it ends.
+    /// Ends an episode. A group tells of its members' ends when it ends. What was told is over for
+    /// whoever was told, also while it is muted: nothing else would end it there.
     fn close(
         &self,
         memory: &mut Memory,
@@ -219,7 +221,6 @@ impl Pass<'_> {
                     group.leave(connection);
                 }
             }
-            None if self.muted(connection) => {}
             None => memory.tell(Notice {
                 key: format!("{}/closed", episode.key),
                 at: self.now,

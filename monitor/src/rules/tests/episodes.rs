@@ -112,7 +112,7 @@ fn an_episode_that_comes_again_without_a_commit_is_the_same() {
     assert_eq!(scene.told(at(183), &[("acme/a", &lenient)]), ["acme/a: in time again"]);
     scene.restart(at(184));
     assert!(scene.told(at(184), &[("acme/a", &facts)]).is_empty());
-    assert_eq!(scene.memory.standing().len(), 1);
+    assert_eq!(scene.memory.standing(&[], at(0)).len(), 1);
 }
 
 #[test]
@@ -150,6 +150,81 @@ fn what_is_muted_is_told_when_the_mute_ends() {
     assert!(!scene.mutes[0].covers(&id("acme-2/a"), at(189)));
     scene.settle(at(190));
     assert_eq!(scene.told(at(190), &[("acme/a", &late)]).len(), 1);
+}
+
+#[test]
+fn a_mute_leaves_what_was_told_before_and_its_end_is_told() {
+    let late = failing(at(0), at(60), "HTTP 502");
+    let mut scene = Scene::new(at(182));
+    assert_eq!(scene.told(at(182), &[("acme/a", &late)]).len(), 1);
+    scene.mutes = vec![Mute {
+        what: Muted::Connection(id("acme/a")),
+        until: at(9_000),
+        reason: "known".to_owned(),
+        by: "ops".to_owned(),
+    }];
+    assert!(scene.told(at(183), &[("acme/a", &late)]).is_empty());
+    assert_eq!(scene.memory.standing(&scene.mutes, at(183)).len(), 1, "for who forgets");
+    let tomorrow = 182 + 24 * 60;
+    assert!(scene.told(at(tomorrow), &[("acme/a", &late)]).is_empty(), "no reminder");
+    let mended = in_step(at(tomorrow));
+    let told = scene.told(at(tomorrow + 1), &[("acme/a", &mended)]);
+    assert_eq!(told, ["acme/a: in time again"]);
+    assert!(scene.memory.standing(&scene.mutes, at(tomorrow + 1)).is_empty());
+}
+
+#[test]
+fn who_is_left_of_a_group_while_muted_is_not_told_by_itself() {
+    let late = failing(at(0), at(60), "HTTP 502");
+    let names: Vec<String> = (0..6).map(|number| format!("acme/list-{number}")).collect();
+    let looks: Vec<(&str, &Facts)> = names.iter().map(|name| (name.as_str(), &late)).collect();
+    let mut scene = Scene::new(at(182));
+    scene.told(at(182), &looks);
+    scene.mutes = vec![Mute {
+        what: Muted::Connection(id("acme/list-5")),
+        until: at(900),
+        reason: "known".to_owned(),
+        by: "ops".to_owned(),
+    }];
+    let mended = in_step(at(180));
+    let mended: Vec<(&str, &Facts)> = looks.iter().map(|(name, _)| (*name, &mended)).collect();
+    scene.told(at(183), &mended[..4]);
+    assert_eq!(scene.memory.open().count(), 2);
+    assert_eq!(scene.memory.standing(&scene.mutes, at(183)).len(), 1);
+    assert_eq!(scene.memory.standing(&[], at(183)).len(), 2);
+}
+
+#[test]
+fn what_fails_all_the_time_fails_since_the_earliest_that_was_seen() {
+    let mut scene = Scene::new(at(182));
+    assert_eq!(scene.told(at(182), &[("acme/a", &failing(at(0), at(60), "HTTP 502"))]).len(), 1);
+    // The schedule has forgotten the first of its runs.
+    let tomorrow = 182 + 24 * 60;
+    let slid = failing(at(0), at(900), "HTTP 503");
+    assert_eq!(
+        scene.told(at(tomorrow), &[("acme/a", &slid)]),
+        ["acme/a: still: late: failing since 2026-11-21T01:00:00Z (transient; source must act): \
+          HTTP 503"]
+    );
+    let mut other = failing(at(0), at(1_000), "HTTP 401");
+    let ended = other.ended.as_mut().unwrap();
+    (ended.class, ended.kind) = (FailureClass::User, FailureKind::Unauthenticated);
+    let told = scene.told(at(tomorrow + 24 * 60), &[("acme/a", &other)]);
+    assert!(told[0].contains("failing since 2026-11-21T16:40:00Z"), "{told:?}");
+}
+
+#[test]
+fn one_that_was_never_in_step_says_so() {
+    let mut facts = failing(at(0), at(0), "");
+    (facts.ended, facts.commit, facts.terms.created_at) = (None, None, at(0));
+    assert_eq!(
+        Scene::new(at(182)).told(at(182), &[("acme/a", &facts)]),
+        ["acme/a: late: never in step: no run has ended since it was applied at \
+          2026-11-21T00:00:00Z"]
+    );
+    facts.commit = in_step(at(0)).commit;
+    let cause = Cause::of_lag(&facts, at(182), &Settings::default());
+    assert_eq!(cause.to_string(), "no run has ended since its last commit");
 }
 
 #[test]
@@ -210,14 +285,14 @@ fn what_stands_is_known_to_a_receiver_that_forgets() {
         keys
     };
     scene.restart(at(190));
-    let standing = scene.memory.standing();
+    let standing = scene.memory.standing(&[], at(0));
     assert_eq!(keys(&standing), keys(&[told, told_out].concat()));
     let times: Vec<Timestamp> = standing.iter().map(|one| one.at).collect();
     assert!(times.contains(&at(182)), "those of the openings: {times:?}");
     // What is over does not stand.
     scene.workers = true;
     scene.see(at(191), &[("acme/z", &in_step(at(150)))]);
-    assert_eq!(scene.memory.standing().len(), 1);
+    assert_eq!(scene.memory.standing(&[], at(0)).len(), 1);
 }
 
 #[test]

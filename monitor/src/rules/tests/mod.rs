@@ -44,6 +44,7 @@ fn in_step(watermark: Timestamp) -> Facts {
             committed_at: watermark,
             held_count: 0,
             rejected_count: 0,
+            exception_count: 0,
         }),
         ended: None,
         run: None,

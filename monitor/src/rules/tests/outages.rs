@@ -140,11 +140,13 @@ fn a_mute_of_everything_keeps_outages_quiet_too() {
         minutes.flat_map(|minute| scene.told(at(minute), &[])).collect()
     };
     assert!(told(&mut scene, 0..30).is_empty());
-    assert!(scene.memory.standing().is_empty());
+    assert!(scene.memory.standing(&[], at(0)).is_empty());
     assert_eq!(told(&mut scene, 30..40).len(), 1, "it still lasts");
     scene.mutes = vec![mute(60)];
     scene.temporal = true;
-    assert!(told(&mut scene, 40..60).is_empty());
+    let over = told(&mut scene, 40..60);
+    assert_eq!(over.len(), 1, "whoever was told that it began has to know: {over:?}");
+    assert!(over[0].starts_with("over: Temporal does not answer"), "{over:?}");
     scene.temporal = false;
     let minutes = 60..60 + 2 * 24 * 60;
     assert_eq!(told(&mut scene, minutes).len(), 2, "it is said again every day");
@@ -164,7 +166,7 @@ fn an_edit_that_was_mended_before_an_outage_is_over_after_it() {
     };
     facts.schedule = edited(false);
     (0..10).for_each(|minute| drop(scene.told(at(minute), &[("acme/a", &facts)])));
-    assert_eq!(scene.memory.standing().len(), 1);
+    assert_eq!(scene.memory.standing(&[], at(0)).len(), 1);
     scene.temporal = false;
     (10..100).for_each(|minute| drop(scene.told(at(minute), &[])));
     scene.temporal = true;

@@ -1,0 +1,80 @@
+//! What cannot be read of a connection: found as its trouble, and never as that of the store.
+
+use jiff::{SignedDuration, Timestamp};
+use tidemark_engine::{
+    log::Log,
+    store::{Folder, StoreError},
+};
+use tidemark_model::{entry::Committed, failure::Failure};
+
+use super::failed;
+use crate::rules::{Ended, Facts, ScheduleState, Terms};
+
+/// Between two ticks of a schedule that nobody knows: none of them is missed.
+const NEVER: SignedDuration = SignedDuration::from_hours(100 * 366 * 24);
+
+/// Whether the store answered, and what it holds cannot be used. It stays so.
+pub(crate) fn unreadable(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Missing { .. } | StoreError::Damaged { .. } | StoreError::NewerFormat { .. }
+    )
+}
+
+/// What the commit log says.
+pub(super) struct Logged {
+    pub(super) commit: Option<Committed>,
+    /// Why it cannot be read, as the reason why nothing of it counts.
+    pub(super) damage: Option<Ended>,
+}
+
+impl Logged {
+    pub(super) async fn read(folder: &Folder, now: Timestamp) -> Result<Self, StoreError> {
+        match Log::open(folder).await {
+            Ok(log) => Ok(Self { commit: log.newest_commit().cloned(), damage: None }),
+            Err(error) if unreadable(&error) => {
+                Ok(Self { commit: None, damage: Some(of(error, now)) })
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The failure to read an object.
+pub(super) fn of(error: StoreError, at: Timestamp) -> Ended {
+    failed::of(&Failure::from(error), at)
+}
+
+/// What is known of a connection whose definition cannot be read: nobody knows how far behind it
+/// may be, and no run of it can begin, so it is behind at once.
+pub(super) fn undefined(
+    error: StoreError,
+    logged: &Logged,
+    paused_since: Option<Timestamp>,
+    now: Timestamp,
+) -> Facts {
+    // Lag counts from the watermark, and a first sync that nobody knows of has no time.
+    let created_at = Timestamp::UNIX_EPOCH;
+    let damage = Ended { at: created_at, ..of(error, now) };
+    Facts {
+        terms: Terms {
+            max_lag: SignedDuration::ZERO,
+            interval: NEVER,
+            created_at,
+            reread_at: None,
+            source: "not known".into(),
+            destination: "not known".into(),
+        },
+        schedule: ScheduleState::Present {
+            paused_since,
+            resumed_at: None,
+            created_at: None,
+            started_at: None,
+            // Nobody can say that it is not.
+            as_defined: true,
+        },
+        commit: logged.commit.as_ref().map(super::newest),
+        ended: Some(damage),
+        run: None,
+    }
+}

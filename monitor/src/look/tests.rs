@@ -1,0 +1,100 @@
+use jiff::SignedDuration;
+use tidemark_model::{
+    definition::{SourceText, parse},
+    failure::FailureKind,
+};
+use tidemark_schedules::{RunStatus, StartedRun};
+
+use super::*;
+use crate::rules::{Cause, Due, Settings};
+
+const DEFINITION: &str = r#"
+[[connection]]
+id = "acme/news"
+every = "1h"
+[connection.source]
+kind = "mailchimp"
+api_key = "env:KEY"
+list_id = "a1b2c3"
+[connection.destination]
+kind = "record-api"
+url = "http://one.test/record"
+api_key = "env:KEY"
+[connection.record]
+id = "contact_id"
+[connection.policy]
+deletions = "keep"
+"#;
+
+fn at(minutes: i64) -> Timestamp {
+    let midnight: Timestamp = "2026-11-21T00:00:00Z".parse().unwrap();
+    midnight + SignedDuration::from_mins(minutes)
+}
+
+fn id() -> ConnectionId {
+    "acme/news".parse().unwrap()
+}
+
+/// A store in which the connection was applied at midnight.
+async fn defined_store() -> (Store, Folder) {
+    let text = SourceText { name: "test.toml".to_owned(), text: DEFINITION.to_owned() };
+    let definition = parse(&[text], &[]).unwrap().remove(0);
+    let store = Store::in_memory();
+    let folder = store.connection(&id());
+    let stored = StoredDefinition {
+        version: 1,
+        applied_at: at(0),
+        definition: Some(definition),
+        same_destination: false,
+    };
+    definitions::put(&folder, stored).await.unwrap();
+    (store, folder)
+}
+
+#[tokio::test]
+async fn a_definition_that_cannot_be_read_is_trouble_of_its_connection() {
+    let (store, folder) = defined_store().await;
+    let now = at(1);
+    let facts = glance(&store, &id(), None, now).await.unwrap().facts.unwrap();
+    assert!(!Due::of(&facts, &[], &Settings::default()).late(now));
+    folder.create("definitions/0000000002.json", "{".into()).await.unwrap();
+    let facts = glance(&store, &id(), None, now).await.unwrap().facts.unwrap();
+    assert!(Due::of(&facts, &[], &Settings::default()).late(now), "nobody knows how far it is");
+    let Cause::Failing { kind, message, .. } = Cause::of_lag(&facts, now, &Settings::default())
+    else {
+        panic!("{facts:?}");
+    };
+    assert_eq!(kind, FailureKind::Corrupt);
+    assert!(message.contains("definitions/0000000002.json"), "{message}");
+}
+
+#[tokio::test]
+async fn runs_that_left_no_record_or_a_damaged_one_count_as_failed() {
+    let (_, folder) = defined_store().await;
+    let run = |name: &str, minutes, status| StartedRun {
+        run: RunRef { workflow_id: "sync/acme/news".to_owned(), run_id: name.to_owned() },
+        scheduled_at: None,
+        started_at: Some(at(minutes)),
+        status,
+    };
+    let mut recent = vec![
+        run("one", 0, RunStatus::Terminated),
+        run("two", 60, RunStatus::TimedOut),
+        run("three", 120, RunStatus::Completed),
+        run("four", 180, RunStatus::TimedOut),
+        run("five", 240, RunStatus::Running),
+    ];
+    let newest = async |recent: &[StartedRun], committed_at| {
+        failed::newest(&folder, recent, committed_at, at(250)).await.unwrap()
+    };
+    let ended = newest(&recent, Some(at(30))).await.unwrap();
+    assert_eq!(&*ended.message, "its runs time out before they end");
+    assert_eq!((ended.at, ended.failing_since), (at(180), at(60)));
+    assert_eq!(newest(&recent, Some(at(200))).await, None, "there is a commit since");
+
+    folder.create("runs/six.json", "{".into()).await.unwrap();
+    recent.push(run("six", 245, RunStatus::Completed));
+    let ended = newest(&recent, Some(at(30))).await.unwrap();
+    assert_eq!((ended.kind, ended.at), (FailureKind::Corrupt, at(245)));
+    assert!(ended.message.contains("runs/six.json"), "{}", ended.message);
+}
