@@ -28,10 +28,11 @@ FROM debian:${DEBIAN}-slim AS runtime
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/*
-# A number, so that Kubernetes can see that it is not root. The folder belongs to it before a volume
-# is mounted there: a new named volume takes its owner from the image.
+# A number, so that Kubernetes can see that it is not root. The folders belong to it before volumes
+# are mounted there: a new named volume takes its owner from the image.
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent tidemark \
-    && install --directory --owner=tidemark --group=tidemark --mode=0750 /var/lib/tidemark
+    && install --directory --owner=tidemark --group=tidemark --mode=0750 \
+        /var/lib/tidemark /var/lib/tidemark-spill
 USER 10001:10001
 WORKDIR /var/lib/tidemark
 ENV TIDEMARK_STORE=file:///var/lib/tidemark

@@ -243,10 +243,16 @@ impl Temporal {
     pub(crate) fn failed_to(&self, operation: &'static str, status: Status) -> Error {
         let source = Box::new(status);
         match source.code() {
-            Code::Unavailable => Error::TemporalLost { address: self.address.clone(), source },
+            code if is_lost(code) => Error::TemporalLost { address: self.address.clone(), source },
             _ => Error::Temporal { operation, source },
         }
     }
+}
+
+/// Whether a call ended because Temporal is not there: a connection that breaks is told as any of
+/// these.
+fn is_lost(code: Code) -> bool {
+    matches!(code, Code::Unavailable | Code::DeadlineExceeded | Code::Unknown | Code::Cancelled)
 }
 
 async fn connect() -> Result<Temporal, Error> {
@@ -296,4 +302,19 @@ fn nearest<I: AsRef<str>>(id: &I, candidates: impl Iterator<Item = I>) -> Option
         .filter(|(likeness, _)| *likeness >= LIKE)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_breaks_is_no_refusal() {
+        for code in [Code::Unavailable, Code::DeadlineExceeded, Code::Unknown, Code::Cancelled] {
+            assert!(is_lost(code), "{code:?}");
+        }
+        for code in [Code::NotFound, Code::InvalidArgument, Code::PermissionDenied] {
+            assert!(!is_lost(code), "{code:?}");
+        }
+    }
 }

@@ -108,8 +108,8 @@ impl HttpConnectors {
         })
     }
 
-    /// The lists that a Mailchimp key can see; at most a thousand. `connection` is whom failures
-    /// are told about; `base_url` the API's address if it is not that of the key's data centre.
+    /// The lists that a Mailchimp key can see. `connection` is whom failures are told about;
+    /// `base_url` the API's address if it is not that of the key's data centre.
     ///
     /// # Errors
     /// As [`Source::check`].

@@ -1,5 +1,8 @@
 //! Looking at a list before anything is read.
 
+use std::collections::BTreeSet;
+
+use tidemark_connectors::VisibleList;
 use tidemark_model::failure::{FailureClass, FailureKind};
 use tidemark_simulator::{Mutation, Seed};
 
@@ -109,11 +112,26 @@ async fn a_refused_key_says_what_to_do_and_not_what_it_is() {
 async fn the_lists_that_a_key_can_see_are_named() {
     let bench = Bench::new(&Seed::of(5)).await;
     bench.world().add_list(KEY, "0f0f0f", "Customers").unwrap();
-    let url = bench.simulator.url().parse().unwrap();
-    let lists = crate::support::connectors()
-        .mailchimp_lists(bench.definition.id(), &"env:KEY".parse().unwrap(), Some(&url))
-        .await
-        .unwrap();
+    let lists = visible_lists(&bench).await;
     let named: Vec<_> = lists.iter().map(|list| (&*list.id, &*list.name)).collect();
     assert_eq!(named, [("a1b2c3", "Newsletter"), ("0f0f0f", "Customers")]);
+}
+
+#[tokio::test]
+async fn more_lists_than_a_page_holds_are_all_named() {
+    let bench = Bench::new(&Seed::of(5)).await;
+    for number in 0..1_500 {
+        bench.world().add_list(KEY, &format!("more{number:04}"), "One of many").unwrap();
+    }
+    let lists = visible_lists(&bench).await;
+    let ids: BTreeSet<&str> = lists.iter().map(|list| &*list.id).collect();
+    assert_eq!((lists.len(), ids.len()), (1_501, 1_501));
+}
+
+async fn visible_lists(bench: &Bench) -> Vec<VisibleList> {
+    let url = bench.simulator.url().parse().unwrap();
+    crate::support::connectors()
+        .mailchimp_lists(bench.definition.id(), &"env:KEY".parse().unwrap(), Some(&url))
+        .await
+        .unwrap()
 }

@@ -1,8 +1,9 @@
 //! Logs and metrics of the process, set up once.
 
 use std::{
+    panic::PanicHookInfo,
     str::FromStr,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, Once, PoisonError},
 };
 
 use anyhow::Context as _;
@@ -29,7 +30,7 @@ impl FromStr for LogFormat {
     }
 }
 
-/// Begins to write log lines to stderr.
+/// Begins to write log lines to stderr, panics among them.
 ///
 /// # Errors
 /// A filter that cannot be read, or a process whose log lines go somewhere else already.
@@ -41,7 +42,22 @@ pub fn init_logs(filter: &str, format: LogFormat) -> anyhow::Result<()> {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
-    set.map_err(|error| anyhow::anyhow!("log lines cannot be written: {error}"))
+    set.map_err(|error| anyhow::anyhow!("log lines cannot be written: {error}"))?;
+    PANICS_LOGGED.call_once(|| std::panic::set_hook(Box::new(log_panic)));
+    Ok(())
+}
+
+/// Whether panics are log lines already. Several roles may start in a process.
+static PANICS_LOGGED: Once = Once::new();
+
+/// A panic as one log line: text of its own would be none that a reader of JSON lines understands.
+/// Its message is one of the program's and holds nothing of a record.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    tracing::error!(
+        location = panic.location().map(tracing::field::display),
+        reason = panic.payload_as_str().unwrap_or("it was given no message"),
+        "the program panicked"
+    );
 }
 
 /// The process's recorder of metrics. There can be one, however many roles run in a process.
@@ -63,4 +79,54 @@ pub fn recorder(describe: impl FnOnce()) -> anyhow::Result<PrometheusHandle> {
     describe();
     *recorder = Some(handle.clone());
     Ok(handle)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// What was written, shared with whoever writes.
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn fail() {
+        panic!("first\nand more");
+    }
+
+    #[test]
+    fn a_panic_is_one_log_line() {
+        let written = Written::default();
+        let writer = written.clone();
+        let lines = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .json()
+            .flatten_event(true)
+            .finish();
+        let default = std::panic::take_hook();
+        std::panic::set_hook(Box::new(log_panic));
+        let caught = tracing::subscriber::with_default(lines, || std::panic::catch_unwind(fail));
+        std::panic::set_hook(default);
+
+        assert!(caught.is_err());
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        for part in
+            [r#""level":"ERROR""#, r#""reason":"first\nand more""#, "process/src/telemetry.rs:"]
+        {
+            assert!(text.contains(part), "{text}");
+        }
+    }
 }

@@ -177,6 +177,19 @@ impl Description {
         if self.paused { pause::parse(&self.note) } else { Vec::new() }
     }
 
+    /// As lists will show it, once they do.
+    #[must_use]
+    pub fn listed(&self, connection: &ConnectionId) -> Listed {
+        Listed {
+            connection: connection.clone(),
+            paused: self.paused,
+            note: self.note.clone(),
+            attributes: self.attributes.clone(),
+            recent: self.recent.iter().skip(self.recent.len().saturating_sub(5)).cloned().collect(),
+            next_at: self.next_at.clone(),
+        }
+    }
+
     /// When the last pause was undone, if the note of a running schedule says so.
     #[must_use]
     pub fn resumed_at(&self) -> Option<Timestamp> {
@@ -240,5 +253,29 @@ impl Listed {
     #[must_use]
     pub fn pauses(&self) -> Vec<Pause> {
         if self.paused { pause::parse(&self.note) } else { Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lists_do_not_show_yet_looks_as_they_show_it() {
+        let run = |number: u8| StartedRun {
+            run: RunRef { workflow_id: "acme/news".to_owned(), run_id: number.to_string() },
+            scheduled_at: None,
+            started_at: None,
+            status: RunStatus::Completed,
+        };
+        let mut described = Description::of(DescribeScheduleResponse::default());
+        described.paused = true;
+        described.note = "moving house".to_owned();
+        described.recent = (1..=10).map(run).collect();
+        let connection: ConnectionId = "acme/news".parse().unwrap();
+        let listed = described.listed(&connection);
+        assert_eq!((&listed.connection, listed.paused), (&connection, true));
+        assert_eq!(listed.pauses(), described.pauses());
+        assert_eq!(listed.recent, (6..=10).map(run).collect::<Vec<_>>());
     }
 }

@@ -115,6 +115,27 @@ fn gives_no_rights_that_are_not_needed() {
     }
 }
 
+/// `/tmp` is memory there: whoever compares lists spills to a disk.
+#[test]
+fn spills_to_a_disk() {
+    let Some(services) = services() else { return };
+    for name in ["worker", "cli"] {
+        let service = services.get(name).unwrap();
+        let folder = service.pointer("/environment/TIDEMARK_SPILL_FOLDER").and_then(Value::as_str);
+        let folder = folder.unwrap_or_else(|| panic!("{name} has no spill folder"));
+        let volumes = service.get("volumes").and_then(Value::as_array).unwrap();
+        let mounted = volumes.iter().any(|volume| match volume.as_str() {
+            // Before its second version, Compose leaves the short form as it is.
+            Some(short) => short == format!("spill:{folder}:rw"),
+            None => {
+                let text = |key: &str| volume.get(key).and_then(Value::as_str);
+                (text("source"), text("target")) == (Some("spill"), Some(folder))
+            }
+        });
+        assert!(mounted, "{name}: {volumes:?}");
+    }
+}
+
 /// What starts after what; a service that others wait for to be healthy must say when it is.
 #[test]
 fn starts_in_order() {

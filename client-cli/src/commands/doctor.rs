@@ -188,8 +188,10 @@ async fn repair(
             }))
         }
         Wrong::Trouble(Cause::NotFiring { .. }) => {
-            let run = start::begun(session, id).await?.run_id;
-            Ok(Some(format!("run {run} was started")))
+            Ok(Some(match start::begun(session, id).await? {
+                Some(run) => format!("run {} was started", run.run_id),
+                None => "a run was triggered; Temporal has not started it yet".to_owned(),
+            }))
         }
         Wrong::Orphan { removed: true } => {
             session.temporal().await?.schedules.delete(id).await?;

@@ -1,11 +1,11 @@
 //! `list`: how connections are doing.
 
 use clap::ValueEnum;
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 use tidemark_model::ids::ConnectionId;
-use tidemark_schedules::{Listed, OpenRun, RunStatus};
+use tidemark_schedules::{Listed, OpenRun, RunStatus, ScheduleError};
 use tidemark_workflows::health::Health;
 
 use crate::error::Error;
@@ -19,7 +19,7 @@ use crate::ui::table::{Cell, Tone};
 use crate::ui::text::cut;
 use crate::ui::time::{age, relative};
 
-/// Runs and failures that are looked up at once.
+/// Schedules, runs and failures that are looked up at once.
 const SIMULTANEOUS: usize = 16;
 
 /// Show how connections are doing
@@ -73,14 +73,16 @@ struct Standing {
 impl Args {
     pub(crate) async fn run(self, session: &Session) -> Result<Exit, Error> {
         let temporal = session.temporal().await?;
-        let listed = temporal.schedules.list(&self.selection.filter()).await?;
-        if let Some(named) = self.selection.named() {
-            for id in named {
-                if !listed.iter().any(|listed| listed.connection == id) {
-                    return Err(session.unknown(&id).await);
-                }
-            }
-        }
+        let mut listed = temporal.schedules.list(&self.selection.filter()).await?;
+        let unlisted = self.unlisted(session, &listed).await?;
+        let named = self.selection.named().is_some();
+        let further: Vec<Option<Listed>> = stream::iter(&unlisted)
+            .map(|id| described(session, temporal, id, named))
+            .buffered(SIMULTANEOUS)
+            .try_collect()
+            .await?;
+        listed.extend(further.into_iter().flatten());
+        listed.sort_by(|one, other| one.connection.cmp(&other.connection));
         let now = Timestamp::now();
         let mut standings: Vec<Standing> = stream::iter(listed)
             .map(|listed| standing(session, temporal, listed, now))
@@ -98,11 +100,54 @@ impl Args {
                 standings.sort_by_key(|standing| standing.next_run_at.unwrap_or(Timestamp::MAX))
             }
         }
-        if standings.is_empty() {
+        if standings.is_empty() && unlisted.is_empty() {
             session.ui().note("no connection; `tidemark apply FILE` makes some");
         }
         session.ui().entries(self.output.output, &standings)?;
         Ok(Exit::Ok)
+    }
+
+    /// Those that were asked for, and that visibility does not show.
+    async fn unlisted(
+        &self,
+        session: &Session,
+        listed: &[Listed],
+    ) -> Result<Vec<ConnectionId>, Error> {
+        let mut ids = match self.selection.named() {
+            Some(named) => named,
+            None => match self.selection.matching(session, listed).await {
+                Ok(ids) => ids,
+                // What visibility shows helps also while the store is away.
+                Err(error) => {
+                    let text = format!("what visibility does not show yet is left out: {error}");
+                    session.ui().warning(&text);
+                    return Ok(Vec::new());
+                }
+            },
+        };
+        ids.retain(|id| listed.binary_search_by(|one| one.connection.cmp(id)).is_err());
+        Ok(ids)
+    }
+}
+
+/// A connection that visibility does not show, as its schedule says. One that was named has to have
+/// one.
+async fn described(
+    session: &Session,
+    temporal: &Temporal,
+    id: &ConnectionId,
+    named: bool,
+) -> Result<Option<Listed>, Error> {
+    match temporal.schedules.describe(id).await {
+        Ok(description) => Ok(Some(description.listed(id))),
+        Err(ScheduleError::NotFound { .. }) if named => Err(session.unknown(id).await),
+        Err(ScheduleError::NotFound { .. }) => {
+            session.ui().note(&format!(
+                "{id} is defined and has no schedule: `tidemark doctor --fix` makes it"
+            ));
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -124,15 +169,7 @@ async fn standing(
         _ => None,
     };
     Standing {
-        severity: match health {
-            Some(Health::Failing) => 0,
-            Some(Health::Held) => 1,
-            Some(Health::Rejecting) => 2,
-            Some(Health::InStepExcept) => 3,
-            None => 4,
-            Some(Health::New) => 5,
-            Some(Health::InStep) => 6,
-        },
+        severity: severity(health),
         health: health.map(Health::as_str),
         synced_through: listed.attributes.synced_through,
         lag_deadline: listed.attributes.lag_deadline,
@@ -143,6 +180,19 @@ async fn standing(
         next_run_at: if listed.paused { None } else { listed.next_at.first().copied() },
         id: listed.connection,
         now,
+    }
+}
+
+/// The smaller, the sooner somebody is needed.
+fn severity(health: Option<Health>) -> u8 {
+    match health {
+        Some(Health::Failing) => 0,
+        Some(Health::Held) => 1,
+        Some(Health::Rejecting) => 2,
+        Some(Health::InStepExcept) => 3,
+        None => 4,
+        Some(Health::New) => 5,
+        Some(Health::InStep) => 6,
     }
 }
 
@@ -165,22 +215,26 @@ impl Standing {
         !self.paused && self.lag_deadline.is_some_and(|deadline| deadline < self.now)
     }
 
-    fn health_cell(&self) -> Cell {
-        let tone = match self.severity {
+    fn tone(&self) -> Tone {
+        match self.severity {
             0 => Tone::Bad,
-            1 => Tone::Attention,
-            4 => Tone::Good,
+            1..=3 => Tone::Attention,
+            6 if self.overdue() => Tone::Attention,
+            6 => Tone::Good,
+            // Unknown, or new.
             _ => Tone::Plain,
-        };
-        let overdue = self.overdue();
+        }
+    }
+
+    fn health_cell(&self) -> Cell {
         let mut text = self.health.unwrap_or("unknown").to_owned();
-        if overdue {
+        if self.overdue() {
             text += ", late";
         }
         if self.paused {
             text += ", paused";
         }
-        Cell::new(text).tone(if overdue && tone == Tone::Good { Tone::Attention } else { tone })
+        Cell::new(text).tone(self.tone())
     }
 }
 
@@ -207,5 +261,45 @@ impl Entry for Standing {
 
     fn name(&self) -> String {
         self.id.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_say_who_is_needed() {
+        let now: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
+        let earlier: Timestamp = "2026-11-21T09:00:00Z".parse().unwrap();
+        let tone = |health, lag_deadline| {
+            let standing = Standing {
+                id: "acme/news".parse().unwrap(),
+                health: None,
+                synced_through: None,
+                lag_deadline,
+                paused: false,
+                pauses: Vec::new(),
+                last_error: None,
+                running: None,
+                next_run_at: None,
+                severity: severity(health),
+                now,
+            };
+            standing.tone()
+        };
+        for (health, expected) in [
+            (Some(Health::Failing), Tone::Bad),
+            (Some(Health::Held), Tone::Attention),
+            (Some(Health::Rejecting), Tone::Attention),
+            (Some(Health::InStepExcept), Tone::Attention),
+            (None, Tone::Plain),
+            (Some(Health::New), Tone::Plain),
+            (Some(Health::InStep), Tone::Good),
+        ] {
+            assert_eq!(tone(health, None), expected, "{health:?}");
+        }
+        assert_eq!(tone(Some(Health::InStep), Some(earlier)), Tone::Attention);
+        assert_eq!(tone(Some(Health::Failing), Some(earlier)), Tone::Bad);
     }
 }

@@ -1,8 +1,11 @@
 //! `resume`: undo pauses.
 
+use std::collections::BTreeSet;
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use tidemark_model::ids::ConnectionId;
-use tidemark_schedules::{Pause, ScheduleFilter, Undo};
+use tidemark_schedules::{Pause, ScheduleClient, ScheduleError, Undo};
 
 use crate::error::Error;
 use crate::exit::Exit;
@@ -12,6 +15,9 @@ use crate::session::{self, Session};
 use crate::ui::output::OutputArgs;
 use crate::ui::text::joined;
 use crate::ui::time::whole_seconds;
+
+/// Schedules that are looked at at once.
+const SIMULTANEOUS: usize = 16;
 
 /// Undo pauses, so that connections run again
 ///
@@ -49,20 +55,54 @@ impl Args {
         many::report(session.ui(), self.output.output, results)
     }
 
-    /// The selected connections that a tag pauses.
+    /// The selected connections that a tag pauses. A pause that was made just now does not show in
+    /// visibility yet, so those that it does not show as paused are asked for themselves.
     async fn paused_by(&self, session: &Session, tag: &str) -> Result<Vec<ConnectionId>, Error> {
-        let filter = ScheduleFilter { paused: Some(true), ..self.many.selection.filter() };
-        let listed = session.temporal().await?.schedules.list(&filter).await?;
-        let ids: Vec<ConnectionId> = listed
-            .into_iter()
-            .filter(|listed| listed.pauses().iter().any(|pause| pause.tag.as_deref() == Some(tag)))
-            .map(|listed| listed.connection)
+        let selection = &self.many.selection;
+        let schedules = &session.temporal().await?.schedules;
+        let listed = schedules.list(&selection.filter()).await?;
+        let shown: BTreeSet<&ConnectionId> = listed
+            .iter()
+            .filter(|listed| tags(&listed.pauses(), tag))
+            .map(|listed| &listed.connection)
             .collect();
+        let matching = selection.matching(session, &listed).await?;
+        let paused: Vec<Option<ConnectionId>> = stream::iter(matching)
+            .map(|id| {
+                let shown = shown.contains(&id);
+                paused_by(schedules, id, shown, tag)
+            })
+            .buffered(SIMULTANEOUS)
+            .try_collect()
+            .await?;
+        let ids: Vec<ConnectionId> = paused.into_iter().flatten().collect();
         if ids.is_empty() {
             return Err(Error::NoMatch { selection: format!("--paused-by {tag}") });
         }
         Ok(ids)
     }
+}
+
+/// The connection, if a tag pauses it, and `shown` says that this is known already.
+async fn paused_by(
+    schedules: &ScheduleClient,
+    id: ConnectionId,
+    shown: bool,
+    tag: &str,
+) -> Result<Option<ConnectionId>, Error> {
+    if shown {
+        return Ok(Some(id));
+    }
+    match schedules.describe(&id).await {
+        Ok(description) => Ok(tags(&description.pauses(), tag).then_some(id)),
+        Err(ScheduleError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether one of the pauses is of a tag.
+fn tags(pauses: &[Pause], tag: &str) -> bool {
+    pauses.iter().any(|pause| pause.tag.as_deref() == Some(tag))
 }
 
 async fn resume(session: &Session, id: &ConnectionId, undo: &Undo) -> Result<Report, Error> {
@@ -72,7 +112,7 @@ async fn resume(session: &Session, id: &ConnectionId, undo: &Undo) -> Result<Rep
         return Ok(Report::done(id, "was not paused"));
     }
     if let Undo::Tag(tag) = undo
-        && !before.pauses().iter().any(|pause| pause.tag.as_ref() == Some(tag))
+        && !tags(&before.pauses(), tag)
     {
         return Ok(Report::done(
             id,

@@ -82,15 +82,24 @@ pub(crate) async fn trigger(session: &Session, id: &ConnectionId) -> Result<Trig
 }
 
 /// Starts a run, and waits until it is there: the one under way, if the new one waits for that.
+/// `None` if Temporal took the trigger and has not started the run yet.
 ///
 /// # Errors
 /// No such schedule, no answer, or the server did not do it in time.
-pub(crate) async fn begun(session: &Session, id: &ConnectionId) -> Result<RunRef, Error> {
+pub(crate) async fn begun(session: &Session, id: &ConnectionId) -> Result<Option<RunRef>, Error> {
+    let trigger = session.temporal().await?.schedules.trigger(id).await?;
+    match &trigger.waits_for {
+        Some(running) => Ok(Some(running.clone())),
+        None => soon(session, &trigger).await,
+    }
+}
+
+/// The run that a trigger starts, if it is there soon.
+async fn soon(session: &Session, trigger: &Trigger) -> Result<Option<RunRef>, Error> {
     let schedules = &session.temporal().await?.schedules;
-    let trigger = schedules.trigger(id).await?;
-    match trigger.waits_for {
-        Some(running) => Ok(running),
-        None => Ok(schedules.wait_triggered(&trigger).await?.run),
+    match timeout(START_PATIENCE, schedules.wait_triggered(trigger)).await {
+        Ok(started) => Ok(Some(started?.run)),
+        Err(_) => Ok(None),
     }
 }
 
@@ -122,10 +131,9 @@ pub(crate) async fn started(
     if let Some(earlier) = &trigger.waits_for {
         return with_run(session, Report::done(id, "starts after the run under way"), earlier);
     }
-    let schedules = &session.temporal().await?.schedules;
-    match timeout(START_PATIENCE, schedules.wait_triggered(trigger)).await {
-        Ok(run) => with_run(session, Report::done(id, "started"), &run?.run),
-        Err(_) => Ok(Report::done(id, "triggered; Temporal has not started the run yet")),
+    match soon(session, trigger).await? {
+        Some(run) => with_run(session, Report::done(id, "started"), &run),
+        None => Ok(Report::done(id, "triggered; Temporal has not started the run yet")),
     }
 }
 

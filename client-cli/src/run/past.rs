@@ -159,6 +159,12 @@ async fn completed(
     Ok(run)
 }
 
+/// The number that a text may be. The ids of runs begin with digits as well, with a 0 for a long
+/// time to come, and no number does.
+fn number(name: &str) -> Option<RunNumber> {
+    if name.starts_with('0') { None } else { name.parse().ok().map(RunNumber::new) }
+}
+
 /// The run that a text names: its number, its run id, or the beginning of one.
 ///
 /// # Errors
@@ -172,14 +178,14 @@ pub(crate) async fn find(
     const LOOKED_THROUGH: usize = 1_000;
 
     let unknown = || Error::NoRun { id: connection.clone(), run: name.to_owned() };
-    if let Ok(number) = name.parse() {
-        let number = RunNumber::new(number);
+    if let Some(number) = number(name) {
         let folder = session.store().await?.connection(connection);
         let log = Log::open(&folder).await?;
-        let prepared = log.prepared(number).await?.ok_or_else(unknown)?;
-        let committed = log.committed(number).await?;
-        let run = Run::of_log(&LogEntry { prepared, committed });
-        return completed(session, connection, run).await;
+        if let Some(prepared) = log.prepared(number).await? {
+            let committed = log.committed(number).await?;
+            let run = Run::of_log(&LogEntry { prepared, committed });
+            return completed(session, connection, run).await;
+        }
     }
     let runs = recent(session, connection, LOOKED_THROUGH).await?;
     runs.into_iter().find(|run| run.run_id.starts_with(name)).ok_or_else(unknown)
@@ -246,5 +252,18 @@ fn tone(outcome: &str) -> Tone {
         "running" | "completed" => Tone::Plain,
         "in_step_except" | "skipped" | "cancelled" | "prepared" => Tone::Attention,
         _ => Tone::Bad,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_beginning_of_a_run_id_is_no_number() {
+        assert_eq!(number("77"), Some(RunNumber::new(77)));
+        for beginning in ["019", "0", "019aa0c2", "77a", ""] {
+            assert_eq!(number(beginning), None, "{beginning}");
+        }
     }
 }

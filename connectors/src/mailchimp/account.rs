@@ -22,6 +22,9 @@ use crate::http::{Answer, Caller};
 /// user's ten places.
 pub(crate) const SERVER_GIVES_UP_AFTER: Duration = Duration::from_secs(120);
 
+/// The most lists of one page.
+const MOST_LISTS: usize = 1_000;
+
 /// Makes requests with a key.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
@@ -50,11 +53,29 @@ impl Account {
         &self.subject
     }
 
-    /// The lists that the key can see; at most a thousand.
+    /// The lists that the key can see.
     pub(crate) async fn lists(&self, clock: &dyn Clock) -> Result<Lists, Failure> {
+        let mut seen = self.lists_from(0, clock).await?;
+        while (seen.lists.len() as u64) < seen.total_items {
+            let page = self.lists_from(seen.lists.len(), clock).await?;
+            // A list was deleted meanwhile: there are fewer than the first page said.
+            if page.lists.is_empty() {
+                break;
+            }
+            seen.total_items = page.total_items;
+            seen.lists.extend(page.lists);
+        }
+        Ok(seen)
+    }
+
+    /// A page of the lists, the oldest first, so that a new one moves none to another page.
+    async fn lists_from(&self, offset: usize, clock: &dyn Clock) -> Result<Lists, Failure> {
         let parameters = [
             ("fields", "lists.id,lists.name,total_items".to_owned()),
-            ("count", "1000".to_owned()),
+            ("sort_field", "date_created".to_owned()),
+            ("sort_dir", "ASC".to_owned()),
+            ("count", MOST_LISTS.to_string()),
+            ("offset", offset.to_string()),
         ];
         let answer = self.get(&["lists"], &parameters, clock).await?;
         if !answer.status().is_success() {

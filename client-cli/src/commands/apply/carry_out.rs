@@ -65,10 +65,7 @@ fn refusal(change: &Change, failure: &Failure) -> Error {
 /// Carries out every change; one that fails keeps no other from being made.
 pub(super) async fn all(planner: &Planner<'_>, changes: Vec<Change>, start: bool) -> Outcome {
     let results: Vec<(Applied, Option<Error>)> = stream::iter(changes)
-        .map(async |change| match one(planner, &change, start).await {
-            Ok(applied) => (applied, None),
-            Err(error) => (change.refused(text(&error)), Some(error)),
-        })
+        .map(async |change| one(planner, &change, start).await)
         .buffered(SIMULTANEOUS)
         .collect()
         .await;
@@ -80,25 +77,46 @@ pub(super) async fn all(planner: &Planner<'_>, changes: Vec<Change>, start: bool
     outcome
 }
 
-async fn one(planner: &Planner<'_>, change: &Change, start: bool) -> Result<Applied, Error> {
+async fn one(planner: &Planner<'_>, change: &Change, start: bool) -> (Applied, Option<Error>) {
+    let mut applied = change.applied(change.kind.done());
+    match make(planner, change, start, &mut applied).await {
+        Ok(()) => (applied, None),
+        Err(error) => (ended_by(change, &error, applied.version), Some(error)),
+    }
+}
+
+/// As a row of the answer, if an error came between. What is stored by then stands.
+fn ended_by(change: &Change, error: &Error, stored: Option<u32>) -> Applied {
+    match error {
+        Error::Refused { .. } => change.refused(text(error)),
+        _ => change.failed(text(error), stored),
+    }
+}
+
+/// Makes a change, and notes each step that is done.
+async fn make(
+    planner: &Planner<'_>,
+    change: &Change,
+    start: bool,
+    applied: &mut Applied,
+) -> Result<(), Error> {
     if let Some(failure) = &change.refused {
         return Err(refusal(change, failure));
     }
-    let mut applied = change.applied(change.kind.done());
     if change.kind == Kind::Unchanged {
         applied.version = Some(change.stored_version);
-        return Ok(applied);
+        return Ok(());
     }
     let version = store(planner, change).await?;
+    applied.version = Some(version);
     let projection = planner.projection(&change.definition, version);
     standing::schedule(planner.session, &change.definition, &projection).await?;
-    applied.version = Some(version);
     if start {
         let run = start::begun(planner.session, change.definition.id()).await?;
-        applied.result += ", started";
-        applied.run_id = Some(run.run_id);
+        applied.result += if run.is_some() { ", started" } else { ", triggered" };
+        applied.run_id = run.map(|run| run.run_id);
     }
-    Ok(applied)
+    Ok(())
 }
 
 /// Stores the definition as the next version, and says which one that is.
@@ -134,4 +152,63 @@ async fn store(planner: &Planner<'_>, change: &Change) -> Result<u32, Error> {
         }
     }
     Err(Error::Overtaken { id: change.definition.id().clone(), version })
+}
+
+#[cfg(test)]
+mod tests {
+    use tidemark_model::definition::{SourceText, parse};
+    use tidemark_model::failure::{FailureKind, Side};
+
+    use super::*;
+
+    const DEFINITION: &str = r#"
+[[connection]]
+id = "acme/news"
+every = "1h"
+
+[connection.source]
+kind = "mailchimp"
+api_key = "env:KEY"
+list_id = "a1b2c3"
+
+[connection.destination]
+kind = "record-api"
+url = "https://data.example.com/record"
+api_key = "env:RECORD_KEY"
+
+[connection.record]
+id = "contact_id"
+email = "email_address"
+
+[connection.policy]
+deletions = "keep"
+"#;
+
+    fn change() -> Change {
+        let text = SourceText { name: "a.toml".to_owned(), text: DEFINITION.to_owned() };
+        let definition = parse(&[text], &[]).unwrap().remove(0);
+        Change {
+            definition,
+            stored_version: 2,
+            kind: Kind::Change,
+            consequences: Vec::new(),
+            same_destination: false,
+            refused: None,
+        }
+    }
+
+    #[test]
+    fn only_a_refusal_is_called_one_and_what_is_stored_is_told() {
+        let change = change();
+        let failure = Failure::new(FailureKind::Unauthenticated, Side::Source, "no such key");
+        let refused = ended_by(&change, &refusal(&change, &failure), None);
+        assert_eq!((refused.result.as_str(), refused.version), ("refused", None));
+
+        let overtaken = Error::Overtaken { id: change.definition.id().clone(), version: 3 };
+        let failed = ended_by(&change, &overtaken, None);
+        assert_eq!((failed.result.as_str(), failed.version), ("failed", None));
+        let stored = ended_by(&change, &Error::NotTried, Some(3));
+        assert_eq!((stored.result.as_str(), stored.version), ("failed", Some(3)));
+        assert_eq!(stored.error, Some(Error::NotTried.to_string()));
+    }
 }

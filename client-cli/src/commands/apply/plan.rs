@@ -98,6 +98,11 @@ impl Change {
         Applied { error: Some(error), ..self.applied("refused") }
     }
 
+    /// As a row of the answer, if it was not carried out to its end: which version was stored.
+    pub(super) fn failed(&self, error: String, stored: Option<u32>) -> Applied {
+        Applied { error: Some(error), version: stored, ..self.applied("failed") }
+    }
+
     /// As a row of the answer.
     pub(super) fn applied(&self, result: &str) -> Applied {
         Applied {
