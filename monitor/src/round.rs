@@ -1,7 +1,8 @@
 //! The audit: a round in which every connection is looked at, whatever visibility says of it.
 //!
 //! It finds what visibility cannot show: a definition without a schedule, a schedule that was
-//! edited by hand or does not fire, a published deadline that is wrong.
+//! edited by hand or does not fire, a published deadline that is wrong; and schedules without a
+//! definition.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -20,7 +21,7 @@ pub(crate) const ROUND: Duration = Duration::from_mins(40);
 
 /// Who was defined since joins the round that is under way: what is wrong with a new connection has
 /// to look wrong for a while, and is told within its first hour too.
-const LISTED_EVERY: Duration = Duration::from_mins(10);
+pub(crate) const LISTED_EVERY: Duration = Duration::from_mins(10);
 
 /// Who is left of a round.
 #[derive(Debug)]
@@ -60,7 +61,7 @@ impl Round {
     }
 
     /// Those whom the round does not know yet have the next turns in it.
-    fn join(&mut self, everybody: Vec<ConnectionId>) {
+    pub(crate) fn join(&mut self, everybody: Vec<ConnectionId>) {
         for connection in everybody {
             if self.known.insert(connection.clone()) {
                 self.left.push_front(connection);

@@ -10,18 +10,18 @@ use futures::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use tidemark_engine::store::{Store, StoreError};
 use tidemark_model::ids::ConnectionId;
-use tidemark_schedules::{Listed, ProjectionSettings};
+use tidemark_schedules::{Listed, ProjectionSettings, ScheduleClient, ScheduleFilter};
 use tidemark_workflows::health::Health;
 use tokio::{
     sync::Mutex,
-    time::{Interval, MissedTickBehavior, interval},
+    time::{Instant, Interval, MissedTickBehavior, interval},
 };
 
 use crate::{
     absence,
     look::{LookError, Looker},
     measure,
-    round::Round,
+    round::{LISTED_EVERY, Round},
     rules::{Activity, Look, Memory, Watch},
     temporal::Way,
     turn::Turn,
@@ -50,6 +50,8 @@ pub(crate) struct Eyes {
     way: Way,
     settings: ProjectionSettings,
     round: Round,
+    /// When all schedules were last listed for it: some may have no definition.
+    listed_at: Instant,
     /// A tick for each look: without hurry, a scheduler answers each by a task of its own.
     pace: Mutex<Interval>,
     /// When those that something is open about, and those that visibility proposes, were looked at.
@@ -68,6 +70,8 @@ impl Eyes {
             way,
             settings,
             round: Round::over(),
+            // Not with the first pass, which has everybody to look at.
+            listed_at: Instant::now(),
             pace: Mutex::new(pace),
             looked: BTreeMap::new(),
             later: BTreeMap::new(),
@@ -119,6 +123,7 @@ impl Eyes {
         let suspects = schedules.suspects(now).await.map_err(Blind::temporal)?;
         let workers =
             schedules.polled_at(&self.settings.task_queue).await.map_err(Blind::temporal)?;
+        self.list(&schedules).await?;
         let looker = Looker::new(self.way.store().clone(), schedules, self.settings.clone());
         measure::suspects(suspects.len());
         let open: BTreeSet<&ConnectionId> = memory.open().collect();
@@ -146,6 +151,17 @@ impl Eyes {
         };
         self.round.put_back(left);
         Ok(Sight { workers, looks, activity })
+    }
+
+    /// Schedules that no definition is known of join the round, now and then.
+    async fn list(&mut self, schedules: &ScheduleClient) -> Result<(), Blind> {
+        if self.listed_at.elapsed() < LISTED_EVERY {
+            return Ok(());
+        }
+        let listed = schedules.list(&ScheduleFilter::default()).await.map_err(Blind::temporal)?;
+        self.round.join(listed.into_iter().map(|listed| listed.connection).collect());
+        self.listed_at = Instant::now();
+        Ok(())
     }
 
     fn due(&self, connection: &ConnectionId, now: Timestamp) -> bool {

@@ -74,7 +74,7 @@ pub(crate) fn lost_tick(now: &Connection) -> Option<i64> {
     let since = now.damage_at.filter(|_| now.damage == Some(Damage::Silent))?;
     let begun =
         [now.resumed_at, now.started_at, now.edited_at, now.remade_at].into_iter().flatten();
-    Some((begun.fold(now.created_at, i64::max) + now.interval).max(since))
+    Some((begun.fold(now.created_at, i64::max) + now.interval_longest()).max(since))
 }
 
 /// From when on it could have been told, if it has to be told at all.

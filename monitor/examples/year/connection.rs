@@ -45,6 +45,8 @@ pub(crate) struct Connection {
     pub(crate) destination_name: Arc<str>,
     pub(crate) interval: i64,
     pub(crate) phase: i64,
+    /// How much later than its tick a run may start.
+    pub(crate) jitter: i64,
     pub(crate) max_lag: i64,
     /// What its runs take.
     pub(crate) work: i64,
@@ -101,6 +103,8 @@ impl Connection {
             destination_name: format!("record-api d{destination}").into(),
             interval,
             phase: rng.random_range(0..interval),
+            // That of a cron expression, which every fourth has: an interval has its phase.
+            jitter: if number.is_multiple_of(4) { (interval / 10).min(5 * MINUTE) } else { 0 },
             max_lag,
             work,
             exists: false,
@@ -124,9 +128,14 @@ impl Connection {
         }
     }
 
-    /// The first tick after an instant.
+    /// The first tick after an instant, without its jitter.
     pub(crate) fn tick_after(&self, at: i64) -> i64 {
         at + self.interval - (at - self.phase).rem_euclid(self.interval)
+    }
+
+    /// The longest time between two starts.
+    pub(crate) fn interval_longest(&self) -> i64 {
+        self.interval + self.jitter
     }
 
     /// Whether its newest run took longer than the lag that is allowed.

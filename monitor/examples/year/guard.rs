@@ -222,7 +222,7 @@ impl Guard {
             let published = connection.published.deadline - connection.max_lag;
             commit.complete_as_of = shown(published, 0);
         }
-        Look { connection: connection.id.clone(), facts }
+        Look { connection: connection.id.clone(), facts, orphaned: false }
     }
 
     fn receive(&mut self, notice: &Notice, at: i64, world: &mut World) {

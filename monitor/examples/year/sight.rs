@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use tidemark_model::failure::{FailureClass, FailureKind, Side};
 use tidemark_monitor::rules::{
-    Activity, Commit, Ended, Facts, Mute, Muted, OpenRun, RunState, ScheduleState, Terms,
+    Activity, Commit, Ended, Facts, Mute, Muted, OpenRun, Paused, RunState, ScheduleState, Terms,
 };
 
 use crate::connection::Connection;
@@ -61,7 +61,7 @@ pub(crate) fn facts(connection: &Connection, at: i64, world: &World) -> Facts {
     let schedule = match connection.damage {
         Some(Damage::Deleted) => ScheduleState::Missing,
         damage => ScheduleState::Present {
-            paused_since: connection.paused_since.map(server),
+            paused: connection.paused_since.map(|since| Paused { since: Some(server(since)) }),
             resumed_at: connection.resumed_at.map(server),
             started_at: connection.started_at.map(server),
             created_at: Some(server(connection.remade_at.unwrap_or(connection.created_at))),
@@ -71,7 +71,7 @@ pub(crate) fn facts(connection: &Connection, at: i64, world: &World) -> Facts {
     Facts {
         terms: Terms {
             max_lag: SignedDuration::from_secs(connection.max_lag),
-            interval: SignedDuration::from_secs(connection.interval),
+            interval: SignedDuration::from_secs(connection.interval_longest()),
             created_at: server(connection.created_at),
             reread_at: connection.edited_at.map(server),
             source: connection.source_name.clone(),

@@ -40,6 +40,8 @@ pub(crate) struct World {
     acts: std::vec::IntoIter<Event>,
     upcoming: Option<Event>,
     rng: StdRng,
+    /// How much later than their ticks runs start.
+    jitters: StdRng,
 }
 
 impl World {
@@ -63,6 +65,7 @@ impl World {
             upcoming,
             script,
             rng,
+            jitters: StdRng::seed_from_u64(seed ^ 0x71c5),
         };
         for number in 0..world.script.initial {
             world.settle_in(number);
@@ -79,7 +82,7 @@ impl World {
         connection.started_at = Some(last);
         connection.commit =
             Some(Committed { number: 1, read_at: last, at: last, held: 0, rejected: 0 });
-        let next = connection.tick_after(0);
+        let next = self.next_tick(number, 0);
         self.publish(number, last, false, false);
         self.queue.push(Reverse((next, number, Next::Tick)));
         self.touch(number, 0);
@@ -125,7 +128,6 @@ impl World {
         if !connection.exists {
             return;
         }
-        let next = connection.tick_after(at);
         if connection.fires() {
             if self.script.temporal.at(at).is_some() {
                 connection.missed = true;
@@ -133,7 +135,14 @@ impl World {
                 self.start(number, at);
             }
         }
+        let next = self.next_tick(number, at);
         self.queue.push(Reverse((next, number, Next::Tick)));
+    }
+
+    /// When a schedule acts next. Its jitter is shorter than its interval, so no tick is left out.
+    fn next_tick(&mut self, number: usize, at: i64) -> i64 {
+        let connection = &self.connections[number];
+        connection.tick_after(at) + self.jitters.random_range(0..=connection.jitter)
     }
 
     fn start(&mut self, number: usize, at: i64) {
@@ -292,7 +301,7 @@ impl World {
                 connection.exists = true;
                 connection.created_at = at;
                 connection.published.deadline = at + connection.max_lag;
-                let next = connection.tick_after(at);
+                let next = self.next_tick(number, at);
                 self.queue.push(Reverse((next, number, Next::Tick)));
             }
             Act::Return if connection.exists && connection.missed => {

@@ -8,7 +8,7 @@ use tidemark_engine::{
 use tidemark_model::{entry::Committed, failure::Failure};
 
 use super::failed;
-use crate::rules::{Ended, Facts, ScheduleState, Terms};
+use crate::rules::{Ended, Facts, Paused, ScheduleState, Terms};
 
 /// Between two ticks of a schedule that nobody knows: none of them is missed.
 const NEVER: SignedDuration = SignedDuration::from_hours(100 * 366 * 24);
@@ -50,7 +50,7 @@ pub(super) fn of(error: StoreError, at: Timestamp) -> Ended {
 pub(super) fn undefined(
     error: StoreError,
     logged: &Logged,
-    paused_since: Option<Timestamp>,
+    paused: Option<Paused>,
     now: Timestamp,
 ) -> Facts {
     // Lag counts from the watermark, and a first sync that nobody knows of has no time.
@@ -66,7 +66,7 @@ pub(super) fn undefined(
             destination: "not known".into(),
         },
         schedule: ScheduleState::Present {
-            paused_since,
+            paused,
             resumed_at: None,
             created_at: None,
             started_at: None,

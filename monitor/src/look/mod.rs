@@ -23,7 +23,7 @@ use tidemark_schedules::{
 
 use self::damage::Logged;
 pub(crate) use self::damage::unreadable;
-use crate::rules::{Commit, Facts, Look, OpenRun, ScheduleState};
+use crate::rules::{Commit, Facts, Look, OpenRun, Paused, ScheduleState};
 
 /// Why a look could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -69,20 +69,24 @@ impl Looker {
     /// The store or Temporal does not answer, or Temporal refuses to say anything of this one.
     pub async fn look(&self, connection: &ConnectionId, now: Timestamp) -> Result<Look, LookError> {
         let folder = self.store.connection(connection);
+        let mut orphaned = false;
         let facts = match defined(&folder).await {
             Ok(Some((stored, definition))) => {
                 Some(self.facts(connection, &stored, &definition, now).await?)
             }
-            Ok(None) => None,
+            Ok(None) => {
+                orphaned = self.describe(connection).await?.is_some();
+                None
+            }
             Err(error) if unreadable(&error) => {
                 let described = self.describe(connection).await?;
-                let paused_since = described.and_then(|described| paused_since(&described, now));
+                let paused = described.as_ref().and_then(paused);
                 let logged = Logged::read(&folder, now).await?;
-                Some(damage::undefined(error, &logged, paused_since, now))
+                Some(damage::undefined(error, &logged, paused, now))
             }
             Err(error) => return Err(error.into()),
         };
-        Ok(Look { connection: connection.clone(), facts })
+        Ok(Look { connection: connection.clone(), facts, orphaned })
     }
 
     async fn facts(
@@ -114,7 +118,7 @@ impl Looker {
             schedule: match &described {
                 Some(described) => {
                     let projection = Projection::new(definition, stored.version, &self.settings);
-                    schedule(described, &projection, now)
+                    schedule(described, &projection)
                 }
                 None => ScheduleState::Missing,
             },
@@ -158,16 +162,19 @@ pub async fn glance(
     now: Timestamp,
 ) -> Result<Look, StoreError> {
     let folder = store.connection(connection);
-    let paused_since = listed
+    let paused = listed
         .filter(|listed| listed.paused)
-        .map(|listed| earliest(&listed.pauses()).unwrap_or(now));
-    let look = |facts: Option<Facts>| Look { connection: connection.clone(), facts };
+        .map(|listed| Paused { since: earliest(&listed.pauses()) });
+    let look = |facts: Option<Facts>| {
+        let orphaned = facts.is_none() && listed.is_some();
+        Look { connection: connection.clone(), facts, orphaned }
+    };
     let (stored, definition) = match defined(&folder).await {
         Ok(Some(defined)) => defined,
         Ok(None) => return Ok(look(None)),
         Err(error) if unreadable(&error) => {
             let logged = Logged::read(&folder, now).await?;
-            return Ok(look(Some(damage::undefined(error, &logged, paused_since, now))));
+            return Ok(look(Some(damage::undefined(error, &logged, paused, now))));
         }
         Err(error) => return Err(error),
     };
@@ -177,7 +184,7 @@ pub async fn glance(
     let facts = Facts {
         terms: terms::of(&stored, &definition, commit, created_at),
         schedule: ScheduleState::Present {
-            paused_since,
+            paused,
             resumed_at: None,
             created_at: None,
             started_at: listed.and_then(|listed| listed.recent.last()?.started_at),
@@ -237,20 +244,19 @@ fn newest(commit: &Committed) -> Commit {
     }
 }
 
-/// Since when the first of the pauses in force is.
+/// Since when the first of the pauses in force is, of those that say it.
 fn earliest(pauses: &[Pause]) -> Option<Timestamp> {
     pauses.iter().filter_map(|pause| pause.since).min()
 }
 
-/// Since when a schedule is paused, if it is.
-fn paused_since(described: &Description, now: Timestamp) -> Option<Timestamp> {
-    let since = earliest(&described.pauses()).or(described.updated_at);
-    described.paused.then(|| since.unwrap_or(now))
+/// A pause does not change when a schedule was last updated.
+fn paused(described: &Description) -> Option<Paused> {
+    described.paused.then(|| Paused { since: earliest(&described.pauses()) })
 }
 
-fn schedule(described: &Description, projection: &Projection, now: Timestamp) -> ScheduleState {
+fn schedule(described: &Description, projection: &Projection) -> ScheduleState {
     ScheduleState::Present {
-        paused_since: paused_since(described, now),
+        paused: paused(described),
         resumed_at: described.resumed_at(),
         created_at: described.created_at,
         started_at: described.recent.last().and_then(|run| run.started_at),

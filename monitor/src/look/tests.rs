@@ -3,7 +3,7 @@ use tidemark_model::{
     definition::{SourceText, parse},
     failure::FailureKind,
 };
-use tidemark_schedules::{RunStatus, StartedRun};
+use tidemark_schedules::{RunStatus, ScheduleAttributes, StartedRun};
 
 use super::*;
 use crate::rules::{Cause, Due, Settings};
@@ -66,6 +66,31 @@ async fn a_definition_that_cannot_be_read_is_trouble_of_its_connection() {
     };
     assert_eq!(kind, FailureKind::Corrupt);
     assert!(message.contains("definitions/0000000002.json"), "{message}");
+}
+
+#[tokio::test]
+async fn a_pause_that_says_no_instant_is_given_none() {
+    let (store, _) = defined_store().await;
+    let glanced = async |note: &str| {
+        let listed = Listed {
+            connection: id(),
+            paused: true,
+            note: note.to_owned(),
+            attributes: ScheduleAttributes::default(),
+            recent: Vec::new(),
+            next_at: Vec::new(),
+        };
+        let facts = glance(&store, &id(), Some(&listed), at(9)).await.unwrap().facts.unwrap();
+        match facts.schedule {
+            ScheduleState::Present { paused, .. } => paused,
+            ScheduleState::Missing => None,
+        }
+    };
+    assert_eq!(glanced("Paused via the UI").await, Some(Paused { since: None }));
+    assert_eq!(
+        glanced("moving [since: 2026-11-21T00:05:00Z]").await,
+        Some(Paused { since: Some(at(5)) })
+    );
 }
 
 #[tokio::test]

@@ -20,6 +20,8 @@ pub enum Cause {
     ScheduleMissing,
     /// The schedule does not tick and act as the definition says.
     ScheduleEdited,
+    /// There is a schedule, though the connection is not defined.
+    ScheduleUndefined,
     /// Its tick passed, and no run was started.
     NotFiring { since: Option<Timestamp> },
     /// A run is open, and no worker has taken its next step.
@@ -115,6 +117,7 @@ impl Cause {
         Some(match self {
             Self::ScheduleMissing => "schedule-missing".to_owned(),
             Self::ScheduleEdited => "schedule-edited".to_owned(),
+            Self::ScheduleUndefined => "schedule-undefined".to_owned(),
             Self::NotFiring { .. } => "not-firing".to_owned(),
             Self::WaitingForWorker { .. } => "waiting-for-worker".to_owned(),
             Self::RateLimited { system, .. } => format!("rate-limited/{system}"),
@@ -135,6 +138,7 @@ impl Cause {
         match self {
             Self::ScheduleMissing => "schedule missing",
             Self::ScheduleEdited => "schedule edited",
+            Self::ScheduleUndefined => "schedule without a definition",
             Self::NotFiring { .. } => "not firing",
             Self::WaitingForWorker { .. } => "waiting for a worker",
             Self::RateLimited { .. } => "rate limited",
@@ -161,6 +165,7 @@ impl Cause {
             Self::ScheduleMissing | Self::ScheduleEdited => {
                 format!("tidemark get {connection} -o toml | tidemark apply -")
             }
+            Self::ScheduleUndefined => format!("tidemark doctor {connection} --fix"),
             Self::NotFiring { .. } | Self::NoRun | Self::NoRunYet { .. } => {
                 format!("tidemark start {connection}")
             }
@@ -182,7 +187,7 @@ pub(super) fn not_firing(
     now: Timestamp,
     settings: &Settings,
 ) -> Option<Option<Timestamp>> {
-    let ScheduleState::Present { paused_since: None, resumed_at, created_at, started_at, .. } =
+    let ScheduleState::Present { paused: None, resumed_at, created_at, started_at, .. } =
         &facts.schedule
     else {
         return None;
@@ -236,6 +241,9 @@ impl fmt::Display for Cause {
         match self {
             Self::ScheduleMissing => f.write_str("its schedule is missing"),
             Self::ScheduleEdited => f.write_str("its schedule is not as the definition says"),
+            Self::ScheduleUndefined => {
+                f.write_str("a schedule without a definition: it runs nothing that is defined")
+            }
             Self::NotFiring { since: Some(since) } => {
                 write!(f, "its schedule has started no run since {since:.0}")
             }

@@ -32,12 +32,9 @@ impl Due {
         let strict = later(base, facts.terms.max_lag);
         // A connection that has not been in step since it was created or resumed, or whose list
         // has to be read again. A first sync that took longer than the lag that is allowed is
-        // made up for by the run after it. A watermark and a resume are of two clocks.
-        let caught_up = facts.commit.is_some_and(|commit| {
-            commit.complete_as_of > later(begun, settings.skew)
-                && commit.in_time(facts.terms.max_lag)
-        });
-        let grace = (!caught_up).then_some(begun).max(facts.terms.reread_at);
+        // made up for by the run after it.
+        let grace =
+            (!caught_up(facts, begun, settings)).then_some(begun).max(facts.terms.reread_at);
         let at = match grace {
             Some(from) => strict.max(progressing_until(facts, from, settings)),
             None => strict,
@@ -56,6 +53,14 @@ impl Due {
     pub(super) fn recovered(&self, now: Timestamp, settings: &Settings) -> bool {
         later(now, settings.skew) <= self.strict
     }
+}
+
+/// Whether a commit that was in time stands since a creation or a resume. A watermark and a resume
+/// are of two clocks.
+pub(super) fn caught_up(facts: &Facts, begun: Timestamp, settings: &Settings) -> bool {
+    facts.commit.is_some_and(|commit| {
+        commit.complete_as_of > later(begun, settings.skew) && commit.in_time(facts.terms.max_lag)
+    })
 }
 
 /// Until when a run that began after `from` counts as making progress; the past if none does.

@@ -20,7 +20,7 @@ pub enum Kind {
     Held,
     /// The destination refuses records.
     Rejecting,
-    /// Its schedule is missing, was edited by hand, or does not fire.
+    /// Its schedule is missing, was edited by hand, does not fire, or has no definition.
     Schedule,
     /// It has been paused for long.
     Paused,
@@ -84,12 +84,17 @@ impl Episode {
                 }
             }
             Kind::Held | Kind::Rejecting => format!("{kind}/{connection}/{number}"),
-            Kind::Schedule => format!("{kind}/{connection}/{since}"),
+            Kind::Schedule => Self::schedule_key(connection, since),
             Kind::Paused => {
-                let since = facts.paused_since().unwrap_or(since);
+                let since = facts.paused().and_then(|paused| paused.since).unwrap_or(since);
                 format!("{kind}/{connection}/{since}")
             }
         }
+    }
+
+    /// The key of one about a schedule, whether the connection is defined or not.
+    pub(super) fn schedule_key(connection: &ConnectionId, since: Timestamp) -> String {
+        format!("{}/{connection}/{since}", Kind::Schedule)
     }
 
     /// Whether a group told of it until the group ended, and nothing has since.

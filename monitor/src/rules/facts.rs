@@ -42,9 +42,9 @@ pub struct Terms {
 pub enum ScheduleState {
     Missing,
     Present {
-        /// Since when it is paused.
-        paused_since: Option<Timestamp>,
-        /// When its last pause was undone.
+        /// Whether it is paused.
+        paused: Option<Paused>,
+        /// When its last pause was undone, if its note says so.
         resumed_at: Option<Timestamp>,
         /// When it was made, which it may have been again.
         created_at: Option<Timestamp>,
@@ -53,6 +53,13 @@ pub enum ScheduleState {
         /// Whether it ticks and acts as the definition says.
         as_defined: bool,
     },
+}
+
+/// A pause that is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Paused {
+    /// Since when, if its note says so: Temporal itself does not keep it.
+    pub since: Option<Timestamp>,
 }
 
 /// The newest commit, as far as it matters here.
@@ -118,11 +125,15 @@ pub enum RunState {
 }
 
 impl Facts {
-    /// Whether, and since when, it is paused.
+    /// Whether it is paused.
     #[must_use]
-    pub fn paused_since(&self) -> Option<Timestamp> {
+    pub fn is_paused(&self) -> bool {
+        self.paused().is_some()
+    }
+
+    pub(super) fn paused(&self) -> Option<Paused> {
         match &self.schedule {
-            ScheduleState::Present { paused_since, .. } => *paused_since,
+            ScheduleState::Present { paused, .. } => *paused,
             ScheduleState::Missing => None,
         }
     }

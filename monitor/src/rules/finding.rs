@@ -6,7 +6,7 @@ use tidemark_model::ids::ConnectionId;
 use super::cause::{Cause, not_firing};
 use super::due::Due;
 use super::episode::{Episode, Kind};
-use super::facts::{Facts, ScheduleState};
+use super::facts::{Facts, Paused, ScheduleState};
 use super::outage::{Outage, deferred, earlier, later};
 use super::settings::Settings;
 
@@ -57,7 +57,7 @@ impl Standard<'_> {
     }
 
     fn lag(&self, facts: &Facts, open: Option<(&ConnectionId, &Episode)>) -> Finding {
-        if facts.paused_since().is_some() {
+        if facts.is_paused() {
             return Finding::Clear;
         }
         let due = Due::of(facts, self.outages, self.settings);
@@ -119,9 +119,9 @@ impl Standard<'_> {
 
     fn pause(&self, facts: &Facts) -> Finding {
         let long = self.settings.paused_too_long + self.settings.skew;
-        match facts.paused_since() {
+        match facts.paused() {
             None => Finding::Clear,
-            Some(since) if later(since, long) <= self.now => {
+            Some(Paused { since: Some(since) }) if later(since, long) <= self.now => {
                 Finding::Trouble(Cause::Paused { since })
             }
             Some(_) => Finding::Undecided,
@@ -147,7 +147,7 @@ pub fn troubles(facts: &Facts, now: Timestamp, settings: &Settings) -> Vec<(Kind
 fn exceptions(facts: &Facts, count: u64, cause: Cause) -> Finding {
     match count {
         0 => Finding::Clear,
-        _ if facts.paused_since().is_some() => Finding::Undecided,
+        _ if facts.is_paused() => Finding::Undecided,
         _ => Finding::Trouble(cause),
     }
 }

@@ -11,10 +11,12 @@ use super::group::Group;
 use super::mute::{Mute, muted};
 use super::notice::{Notice, Subject};
 use super::outage::{Noted, Outage, Part, earlier, later};
+use super::pause::SeenPauses;
 use super::settings::Settings;
 use super::sign::{Blind, Signs};
 
-/// Outages that were over for so long are forgotten: no connection is allowed a lag as long.
+/// Outages that were over for so long are forgotten, and pauses of which nothing was seen for so
+/// long: no connection is allowed a lag as long.
 const OUTAGES_KEPT: SignedDuration = SignedDuration::from_hours(100 * 24);
 /// Episodes that are over, but would have the same key if they came again, for so long.
 const ENDED_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -25,6 +27,8 @@ pub struct Memory {
     pub(super) episodes: BTreeMap<ConnectionId, Vec<Episode>>,
     pub(super) groups: BTreeMap<String, Group>,
     pub(super) outages: Vec<Noted>,
+    #[serde(default, skip_serializing_if = "SeenPauses::is_empty")]
+    pub(super) pauses: SeenPauses,
     /// Of the watch that made the last pass.
     pub(super) signs: Signs,
     pub(super) blind: Option<Blind>,
@@ -103,6 +107,7 @@ impl Memory {
     pub(super) fn forget(&mut self, now: Timestamp) {
         let oldest = earlier(now, OUTAGES_KEPT);
         self.outages.retain(|noted| noted.stop.until.is_none_or(|until| until > oldest));
+        self.pauses.forget_before(oldest);
         let oldest = earlier(now, ENDED_KEPT);
         self.ended.retain(|_, ended_at| *ended_at > oldest);
     }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tidemark_model::ids::ConnectionId;
 
 use super::activity::Activity;
+use super::cause::Cause;
 use super::episode::{Episode, Kind};
 use super::facts::Facts;
 use super::finding::{Finding, Standard};
@@ -39,8 +40,10 @@ pub struct Seen<'a> {
 #[derive(Debug)]
 pub struct Look {
     pub connection: ConnectionId,
-    /// `None` for one that is not defined any more.
+    /// `None` for one that is not defined any more, or never was.
     pub facts: Option<Facts>,
+    /// Whether one that is not defined has a schedule.
+    pub orphaned: bool,
 }
 
 /// What comes of a pass.
@@ -126,17 +129,15 @@ impl Pass<'_> {
         openings: &mut Vec<Opening>,
         later: &mut Vec<(ConnectionId, Timestamp)>,
     ) {
-        let Look { connection, facts } = look;
+        let Look { connection, facts, orphaned } = look;
         let mut open = memory.episodes.get_mut(&connection).map(std::mem::take).unwrap_or_default();
         let was_open = !open.is_empty();
-        let Some(facts) = facts else {
-            doubts.remove(&connection);
-            for episode in open {
-                self.close(memory, &connection, episode, Ending::Removed);
-            }
-            memory.episodes.remove(&connection);
+        let Some(mut facts) = facts else {
+            memory.pauses.forget(&connection);
+            openings.extend(self.undefined(memory, doubts, connection, open, orphaned));
             return;
         };
+        memory.pauses.complete(&connection, &mut facts, self.now, self.settings);
         let standard = Standard { now: self.now, outages: &self.stops, settings: self.settings };
         for kind in Kind::ALL {
             let place = open.iter().position(|episode| episode.kind == kind);
@@ -157,8 +158,8 @@ impl Pass<'_> {
                     }
                 }
                 (Finding::Clear, Some(place)) => {
-                    let ending = match (kind, facts.paused_since()) {
-                        (Kind::Late, Some(_)) => Ending::Paused,
+                    let ending = match (kind, facts.is_paused()) {
+                        (Kind::Late, true) => Ending::Paused,
                         _ => Ending::Recovered,
                     };
                     let episode = open.remove(place);
@@ -181,6 +182,37 @@ impl Pass<'_> {
         } else if let Some(place) = memory.episodes.get_mut(&connection) {
             *place = open;
         }
+    }
+
+    /// All that may be wrong with a connection that is not defined is that it has a schedule.
+    fn undefined(
+        &self,
+        memory: &mut Memory,
+        doubts: &mut BTreeMap<ConnectionId, Timestamp>,
+        connection: ConnectionId,
+        open: Vec<Episode>,
+        orphaned: bool,
+    ) -> Option<Opening> {
+        let cause = Cause::ScheduleUndefined;
+        let stands = |episode: &Episode| orphaned && episode.cause == cause;
+        let (standing, over): (Vec<Episode>, Vec<Episode>) = open.into_iter().partition(stands);
+        for episode in over {
+            self.close(memory, &connection, episode, Ending::Removed);
+        }
+        if !standing.is_empty() {
+            doubts.remove(&connection);
+            memory.episodes.insert(connection, standing);
+            return None;
+        }
+        memory.episodes.remove(&connection);
+        if !orphaned {
+            doubts.remove(&connection);
+            return None;
+        }
+        let kind = Kind::Schedule;
+        let since = self.settled(doubts, &connection, kind)?;
+        let key = Episode::schedule_key(&connection, since);
+        Some(Opening { connection, kind, key, cause })
     }
 
     /// Since when trouble was seen, if it may be told now.

@@ -73,7 +73,7 @@ fn a_commit_just_after_a_resume_may_have_been_just_before_it() {
     let resumed = |minutes| {
         let mut facts = in_step(at(60));
         facts.schedule = ScheduleState::Present {
-            paused_since: None,
+            paused: None,
             resumed_at: Some(at(minutes)),
             created_at: None,
             started_at: Some(at(60)),
@@ -90,7 +90,7 @@ fn a_commit_just_after_a_resume_may_have_been_just_before_it() {
 fn what_has_time_need_not_be_looked_at_again() {
     let mut scene = Scene::new(at(100));
     let mut later = |now, facts: &Facts| {
-        let look = Look { connection: id("acme/a"), facts: Some(facts.clone()) };
+        let look = Look { connection: id("acme/a"), facts: Some(facts.clone()), orphaned: false };
         let seen = Seen {
             now,
             temporal: true,

@@ -120,7 +120,7 @@ fn a_schedule_that_was_made_again_has_time_until_its_first_tick() {
     let mut facts = in_step(at(0));
     facts.terms.max_lag = SignedDuration::from_hours(99);
     let made = |at| ScheduleState::Present {
-        paused_since: None,
+        paused: None,
         resumed_at: None,
         created_at: Some(at),
         started_at: None,
@@ -243,6 +243,27 @@ fn a_schedule_has_to_look_wrong_for_a_while() {
 }
 
 #[test]
+fn a_schedule_without_a_definition_is_told_until_it_is_gone() {
+    let mut scene = Scene::new(at(10));
+    let mut told = |now, orphaned| {
+        let look = Look { connection: id("acme/a"), facts: None, orphaned };
+        let notices = scene.look(now, vec![look]);
+        notices.iter().for_each(|notice| scene.memory.sent(&notice.key));
+        notices.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    (10..15).for_each(|minute| assert!(told(at(minute), true).is_empty()));
+    assert_eq!(
+        told(at(15), true),
+        ["acme/a: the schedule is not as it should be: a schedule without a definition: it runs \
+             nothing that is defined"]
+    );
+    assert!(told(at(16), true).is_empty());
+    assert_eq!(told(at(17), false), ["acme/a: over: it was removed"]);
+    assert!(told(at(18), false).is_empty());
+    assert_eq!(scene.memory.open().count() + scene.watch.doubted().count(), 0);
+}
+
+#[test]
 fn a_hold_and_a_forgotten_pause_are_told_by_themselves() {
     let mut facts = in_step(at(60));
     facts.commit = facts.commit.map(|commit| Commit { held_count: 3, ..commit });
@@ -253,7 +274,7 @@ fn a_hold_and_a_forgotten_pause_are_told_by_themselves() {
     );
     let mut paused = in_step(at(60));
     paused.schedule = ScheduleState::Present {
-        paused_since: Some(at(-7 * 24 * 60)),
+        paused: Some(Paused { since: Some(at(-7 * 24 * 60)) }),
         resumed_at: None,
         created_at: None,
         started_at: None,

@@ -9,6 +9,7 @@ use super::*;
 mod due;
 mod episodes;
 mod outages;
+mod pauses;
 
 /// Minutes after midnight.
 fn at(minutes: i64) -> Timestamp {
@@ -32,7 +33,7 @@ fn in_step(watermark: Timestamp) -> Facts {
             destination: "record-api data.internal".into(),
         },
         schedule: ScheduleState::Present {
-            paused_since: None,
+            paused: None,
             resumed_at: None,
             created_at: None,
             started_at: Some(watermark),
@@ -54,7 +55,7 @@ fn in_step(watermark: Timestamp) -> Facts {
 fn failing(watermark: Timestamp, since: Timestamp, message: &str) -> Facts {
     Facts {
         schedule: ScheduleState::Present {
-            paused_since: None,
+            paused: None,
             resumed_at: None,
             created_at: None,
             // It keeps trying.
@@ -119,7 +120,12 @@ impl Scene {
         let look = |(name, facts): &(&str, &Facts)| Look {
             connection: id(name),
             facts: Some((*facts).clone()),
+            orphaned: false,
         };
+        self.look(now, looks.iter().map(look).collect())
+    }
+
+    fn look(&mut self, now: Timestamp, looks: Vec<Look>) -> Vec<Notice> {
         if self.attentive {
             self.memory.signs.awake_at = Some(now);
         }
@@ -127,7 +133,7 @@ impl Scene {
             now,
             temporal: self.temporal,
             workers: if self.workers { Some(now) } else { Some(Timestamp::MIN) },
-            looks: looks.iter().map(look).collect(),
+            looks,
             mutes: &self.mutes,
             activity: self.activity.clone(),
         };

@@ -158,7 +158,7 @@ fn an_edit_that_was_mended_before_an_outage_is_over_after_it() {
     let mut facts = in_step(at(0));
     facts.terms.max_lag = SignedDuration::from_hours(99);
     let edited = |as_defined| ScheduleState::Present {
-        paused_since: None,
+        paused: None,
         resumed_at: None,
         created_at: None,
         started_at: Some(at(0)),
