@@ -1,5 +1,7 @@
 //! The exceptions of a connection as its newest commit names them, and which of them are meant.
 
+mod waived;
+
 use std::collections::BTreeSet;
 use std::pin::pin;
 
@@ -15,10 +17,15 @@ use tidemark_model::entry::{Committed, Manifest, RunNumber};
 use tidemark_model::exception::{Exception, ExceptionKind, Hold, Waiver};
 use tidemark_model::ids::ConnectionId;
 
+use self::waived::Waives;
 use crate::error::Error;
 use crate::session::Session;
 
-/// What stands open at the newest commit.
+/// The reason of held removals that are done without: the rule that held them stands nowhere any
+/// more.
+const DONE_WITHOUT: &str = "its removal is done without until the row returns";
+
+/// What stands at the newest commit.
 pub(crate) struct Book {
     pub(crate) folder: Folder,
     pub(crate) commit: Option<Committed>,
@@ -36,9 +43,13 @@ pub(crate) struct Shown {
     pub(crate) kind: ExceptionKind,
     pub(crate) reason: String,
     pub(crate) attempt_count: u32,
-    /// The run that met it first; of held removals, the run that held the first of them.
-    pub(crate) since: RunNumber,
+    /// The run that met it first; of held removals, the run that held the first of them. Of one
+    /// that is done without it is not known any more.
+    pub(crate) since: Option<RunNumber>,
     pub(crate) waiver: Option<Waiver>,
+    /// Whether it is a removal that somebody decided to do without: its record stays until the row
+    /// returns. Then `waiver` is absent if the decision cannot be found any more.
+    pub(crate) done_without: bool,
 }
 
 impl From<&Exception> for Shown {
@@ -49,8 +60,9 @@ impl From<&Exception> for Shown {
             kind: exception.kind,
             reason: exception.reason.clone(),
             attempt_count: exception.attempt_count,
-            since: exception.since,
+            since: Some(exception.since),
             waiver: exception.waiver.clone(),
+            done_without: false,
         }
     }
 }
@@ -63,9 +75,28 @@ impl Shown {
             kind: ExceptionKind::Held,
             reason: hold.rule.to_string(),
             attempt_count: 0,
-            since: hold.since,
+            since: Some(hold.since),
             waiver: None,
+            done_without: false,
         }
+    }
+
+    fn done_without(removal: DirtyKey, waives: &Waives) -> Self {
+        Self {
+            waiver: waives.about(&removal.id),
+            key: removal.key,
+            id: removal.id,
+            kind: ExceptionKind::Held,
+            reason: DONE_WITHOUT.to_owned(),
+            attempt_count: 0,
+            since: None,
+            done_without: true,
+        }
+    }
+
+    /// Whether somebody accepted it as it is.
+    pub(crate) fn is_accepted(&self) -> bool {
+        self.done_without || self.waiver.is_some()
     }
 }
 
@@ -109,7 +140,8 @@ impl Book {
         self.commit.as_ref().map(|commit| commit.number)
     }
 
-    /// Visits every exception that is meant, held removals last, without holding them all.
+    /// Visits every exception that is meant, without holding them all: held removals behind the
+    /// others, and last those that are done without.
     ///
     /// # Errors
     /// The store's, or that of `visit`.
@@ -123,15 +155,26 @@ impl Book {
                 visit(exception.into())?;
             }
         }
-        let (Some(hold), Some(held)) = (self.hold(), &self.held) else { return Ok(()) };
-        let reason = hold.rule.to_string();
-        if !wanted.may_mean(ExceptionKind::Held, &reason) {
-            return Ok(());
+        if let (Some(hold), Some(held)) = (self.hold(), &self.held)
+            && wanted.may_mean(ExceptionKind::Held, &hold.rule.to_string())
+        {
+            let mut batches = pin!(held.keys());
+            while let Some(batch) = batches.try_next().await? {
+                for removal in batch.into_iter().filter(|one| wanted.names(&one.key, &one.id)) {
+                    visit(Shown::held(removal, hold))?;
+                }
+            }
         }
-        let mut batches = pin!(held.keys());
-        while let Some(batch) = batches.try_next().await? {
-            for removal in batch.into_iter().filter(|one| wanted.names(&one.key, &one.id)) {
-                visit(Shown::held(removal, hold))?;
+        if let Some(file) = self.manifest().and_then(|manifest| manifest.waived_removals.as_ref())
+            && wanted.may_mean(ExceptionKind::Held, DONE_WITHOUT)
+        {
+            let waives = Waives::load(self).await?;
+            let set = ChangeSet::open(&self.folder, file).await?;
+            let mut batches = pin!(set.keys());
+            while let Some(batch) = batches.try_next().await? {
+                for removal in batch.into_iter().filter(|one| wanted.names(&one.key, &one.id)) {
+                    visit(Shown::done_without(removal, &waives))?;
+                }
             }
         }
         Ok(())

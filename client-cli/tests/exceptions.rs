@@ -132,6 +132,40 @@ fn a_decision_about_a_hold_that_moved_on_is_shown_as_not_carried_out() {
 }
 
 #[test]
+fn removals_that_are_done_without_are_shown_and_not_decided_about_again() {
+    let ran = with_exceptions();
+    ran.decide(Verdict::Waive { removals: ran.held(), why: "kept for the audit".to_owned() });
+    ran.run();
+    let listed = exceptions(&ran, &["list", "--kind", "held"]);
+    assert_eq!(listed.code, 0, "{listed}");
+    assert_eq!(listed.stdout.matches("eve at ").count(), 3, "{listed}");
+    assert_eq!(listed.stdout.matches(": kept for the audit").count(), 3, "{listed}");
+    assert!(!listed.stderr.contains("approve"), "{listed}");
+    let (key, id) = (ran.keys[10].as_str(), ran.record_id(10));
+    for name in [key, &id] {
+        let shown = exceptions(&ran, &["show", name]);
+        assert_eq!(shown.code, 0, "{shown}");
+        assert!(shown.stdout.contains("kept for the audit"), "{shown}");
+        assert!(shown.stdout.contains("by eve, "), "{shown}");
+        assert!(shown.stdout.contains("until the row returns"), "{shown}");
+    }
+    let calls: [&[&str]; 6] = [
+        &["approve", key],
+        &["approve", "--all"],
+        &["retry", key],
+        &["ignore", key, "--why", "x"],
+        &["ignore", "--kind", "held", "--why", "x"],
+        &["approve", "--reason-like", "done without"],
+    ];
+    for args in calls {
+        let answer = exceptions(&ran, args);
+        assert_eq!(answer.code, 2, "{answer}");
+        assert!(answer.stderr.contains("waived until the row returns"), "{answer}");
+    }
+    assert_eq!(ran.decision_count(), 1);
+}
+
+#[test]
 fn what_cannot_be_decided_is_refused_and_nothing_is_written() {
     let ran = with_exceptions();
     let (rejected, held, fine) = (&*ran.keys[0], &*ran.keys[10], &*ran.keys[5]);

@@ -54,6 +54,34 @@ fn what_the_source_did_since_the_last_run() {
 }
 
 #[test]
+fn an_address_that_the_source_does_not_know_any_more() {
+    let ran = Ran::new();
+    let (gone, changed) = (ran.email(3), ran.email(4));
+    let member = ran.keys[3].clone();
+    ran.world().mutate(LIST, &Mutation::DeleteForEver { member }).unwrap();
+    concludes(&ran, &gone, "it is gone at the source since the last run");
+    let answer = explain(&ran, &gone.to_uppercase());
+    assert!(answer.stdout.contains(&ran.keys[3]), "{answer}");
+    assert!(answer.stdout.contains("by its address in the snapshot of run 1"), "{answer}");
+    assert!(answer.stdout.contains("the source does not know the address"), "{answer}");
+    assert!(!answer.to_string().contains(&gone), "contents are masked: {answer}");
+
+    let (member, email) = (ran.keys[4].clone(), "moved@example.com".to_owned());
+    ran.world().mutate(LIST, &Mutation::ChangeEmail { member, email }).unwrap();
+    concludes(&ran, &changed, "the source changed it at");
+
+    // The snapshot holds neither any more.
+    ran.run();
+    concludes(&ran, &gone, "in step: the source does not list it");
+    concludes(&ran, &changed, "in step: source and snapshot hold the same record");
+    for (email, key) in [(&gone, &ran.keys[3]), (&changed, &ran.keys[4])] {
+        let answer = explain(&ran, email);
+        assert!(answer.stdout.contains(key), "{answer}");
+        assert!(answer.stdout.contains("by its address in what run 1 sent"), "{answer}");
+    }
+}
+
+#[test]
 fn rows_that_are_no_records() {
     let ran = Ran::new();
     ran.unsubscribe(0);
@@ -97,6 +125,24 @@ fn held_removals_and_those_that_are_not_wanted() {
 }
 
 #[test]
+fn a_decision_that_was_not_carried_out_speaks_for_nothing() {
+    let ran = Ran::with(TIGHT);
+    ran.archive(0..3);
+    ran.run();
+    let seen = ran.held();
+    let removals = HeldRemovals { ids: Some(vec![ran.record_id(0)]), ..seen.clone() };
+    ran.decide(Verdict::Waive { removals, why: "kept for the audit".to_owned() });
+    ran.run();
+    // The hold is another one by then.
+    ran.decide(Verdict::Waive { removals: seen, why: "too late".to_owned() });
+    concludes(&ran, &ran.keys[0], "kept for the audit");
+    ran.run();
+    let listed = ran.call(&["exceptions", "acme/news", "list"]);
+    assert!(listed.stdout.contains("was not carried out"), "{listed}");
+    concludes(&ran, &ran.keys[0], "kept for the audit");
+}
+
+#[test]
 fn a_run_that_died_leaves_a_doubt() {
     let ran = Ran::new();
     let first_name = ran.first_name(4);
@@ -129,6 +175,13 @@ fn a_source_that_cannot_be_asked_is_told_and_the_rest_is_shown() {
     );
     assert_eq!(answer.code, 1, "{answer}");
     assert_answer!("explain_wrong_key", answer);
+    let email = ran.email(0);
+    let answer = Answer::of(
+        ran.place().command(["explain", "acme/news", &email]).env("ACME_KEY", "wrong-us1"),
+    );
+    assert_eq!(answer.code, 1, "{answer}");
+    assert!(answer.stdout.contains(&ran.keys[0]), "{answer}");
+    assert!(answer.stdout.contains("the source could not be asked for the address"), "{answer}");
     ran.world().remove_list(LIST).unwrap();
     let gone = explain(&ran, "nobody");
     assert_eq!(gone.code, 1, "a list that is gone has no missing rows: {gone}");

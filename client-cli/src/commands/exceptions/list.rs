@@ -222,26 +222,30 @@ impl Entry for Shown {
         &["KEY", "ID", "KIND", "REASON", "ATTEMPTS", "SINCE", "ACCEPTED"];
 
     fn cells(&self) -> Vec<Cell> {
-        let tone = match (&self.waiver, self.kind) {
-            (Some(_), _) => Tone::Plain,
-            (None, ExceptionKind::Held) => Tone::Attention,
-            (None, ExceptionKind::Rejected | ExceptionKind::Invalid) => Tone::Bad,
+        let tone = match self.kind {
+            _ if self.is_accepted() => Tone::Plain,
+            ExceptionKind::Held => Tone::Attention,
+            ExceptionKind::Rejected | ExceptionKind::Invalid => Tone::Bad,
         };
         let attempts = (self.attempt_count > 0).then(|| self.attempt_count.to_string());
-        let waiver = self.waiver.as_ref().map(|waiver| {
-            format!("{} at {}: {}", waiver.who, instant(waiver.at), cut(&waiver.why, 60))
-        });
+        let waiver = match &self.waiver {
+            Some(waiver) => {
+                let why = cut(&waiver.why, 60);
+                Some(format!("{} at {}: {why}", waiver.who, instant(waiver.at)))
+            }
+            None => self.done_without.then(|| "by whom is not known any more".to_owned()),
+        };
         vec![
             Cell::new(&self.key),
             Cell::new(&self.id),
             Cell::new(self.kind.as_str()).tone(tone),
             Cell::new(match self.kind {
                 // The rule stands above, once for all of them.
-                ExceptionKind::Held => "its removal waits".to_owned(),
-                ExceptionKind::Rejected | ExceptionKind::Invalid => cut(&self.reason, 60),
+                ExceptionKind::Held if !self.done_without => "its removal waits".to_owned(),
+                _ => cut(&self.reason, 60),
             }),
             Cell::or_none(attempts).right(),
-            Cell::new(format!("run {}", self.since)),
+            Cell::or_none(self.since.map(|since| format!("run {since}"))),
             Cell::or_none(waiver),
         ]
     }

@@ -14,6 +14,9 @@ use crate::ui::details::Details;
 use crate::ui::output::{OutputArgs, Subject};
 use crate::ui::time::instant_and_age;
 
+/// What a held removal is once somebody does without it.
+const DONE_WITHOUT: &str = "held: the row is gone, and its record stays where it is";
+
 /// Show the exceptions of a key in full
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -68,6 +71,7 @@ fn concerns(told: &Told, exception: &Shown) -> bool {
     match &told.verdict {
         Verdict::Approve(removals) | Verdict::Waive { removals, .. } => {
             exception.kind == ExceptionKind::Held
+                && !exception.done_without
                 && removals.ids.as_ref().is_none_or(|ids| ids.contains(&exception.id))
         }
         Verdict::Retry { keys } | Verdict::Ignore { keys, .. } => {
@@ -83,9 +87,17 @@ fn concerns(told: &Told, exception: &Shown) -> bool {
 
 impl Subject for InFull {
     fn details(&self) -> Details {
-        let Shown { key, id, kind, reason, attempt_count, since, waiver } = &self.exception;
+        let Shown { key, id, kind, reason, attempt_count, since, waiver, done_without } =
+            &self.exception;
         let connection = &self.connection;
+        let (meaning, until) = match *done_without {
+            true => (DONE_WITHOUT, "until the row returns"),
+            false => (meaning(*kind), "until the row changes"),
+        };
         let next = match kind {
+            _ if *done_without => "nothing: should the row return, its record is kept in step \
+                                   again, and a later removal is a new one"
+                .to_owned(),
             ExceptionKind::Held => format!(
                 "tidemark exceptions {connection} approve {key}\n\
                  tidemark exceptions {connection} ignore {key} --why TEXT"
@@ -95,23 +107,24 @@ impl Subject for InFull {
                  tidemark exceptions {connection} ignore {key} --why TEXT"
             ),
         };
+        let accepted = match waiver {
+            Some(waiver) => {
+                let at = instant_and_age(Timestamp::now(), waiver.at);
+                Some(format!("{}\nby {}, {at}, {until}", waiver.why, waiver.who))
+            }
+            None => done_without.then(|| format!("by whom is not known any more, {until}")),
+        };
         let open: Vec<String> = self.open_decisions.iter().map(Told::sentence).collect();
         Details::default()
             .section("exception")
             .pair("connection", connection.as_str())
             .pair("key", key)
             .pair("record", if id.is_empty() { "none" } else { id })
-            .pair("kind", meaning(*kind))
+            .pair("kind", meaning)
             .pair("reason", reason)
             .pair_if("attempts", (*attempt_count > 0).then(|| attempt_count.to_string()))
-            .pair("since", format!("run {since}"))
-            .pair_if(
-                "accepted",
-                waiver.as_ref().map(|waiver| {
-                    let at = instant_and_age(Timestamp::now(), waiver.at);
-                    format!("{}\nby {}, {at}, until the row changes", waiver.why, waiver.who)
-                }),
-            )
+            .pair_if("since", since.map(|since| format!("run {since}")))
+            .pair_if("accepted", accepted)
             .pair_if("waits for the next run", (!open.is_empty()).then(|| open.join("\n")))
             .pair("to decide", next)
     }

@@ -10,7 +10,6 @@ use tidemark_model::ids::ConnectionId;
 use tidemark_model::row::RowState;
 
 use super::history::LastSent;
-use crate::decisions::Told;
 use crate::exceptions::Shown;
 use crate::ui::time::instant;
 
@@ -22,8 +21,6 @@ pub(super) struct Standing<'f> {
     pub(super) source: Option<Option<&'f FoundRow>>,
     pub(super) snapshot: Option<&'f SnapshotRow>,
     pub(super) exceptions: &'f [Shown],
-    /// The decision to do without the removal of its record.
-    pub(super) done_without: Option<&'f Told>,
     pub(super) last_sent: Option<&'f LastSent>,
     pub(super) newest_commit: Option<RunNumber>,
     pub(super) watermark: Option<Timestamp>,
@@ -60,9 +57,9 @@ pub(super) enum Conclusion {
     Held {
         rule: String,
     },
+    /// Somebody decided to do without the removal of its record.
     DoneWithout {
-        who: String,
-        what: String,
+        waiver: Option<Waiver>,
     },
     /// A run ended after it may have been sent.
     InDoubt {
@@ -121,7 +118,7 @@ impl Standing<'_> {
     }
 
     fn exception(&self, kind: ExceptionKind) -> Option<&Shown> {
-        self.exceptions.iter().find(|exception| exception.kind == kind)
+        self.exceptions.iter().find(|one| one.kind == kind && !one.done_without)
     }
 }
 
@@ -155,8 +152,8 @@ impl Conclusion {
             let (reason, waiver) = (refused.reason.clone(), refused.waiver.clone());
             return Self::Refused { reason, attempt_count: refused.attempt_count, waiver };
         }
-        if let Some(told) = standing.done_without {
-            return Self::DoneWithout { who: told.who.clone(), what: told.what.clone() };
+        if let Some(held) = standing.exceptions.iter().find(|one| one.done_without) {
+            return Self::DoneWithout { waiver: held.waiver.clone() };
         }
         let Some(source) = standing.source else {
             return Self::NotAsked { run: standing.newest_commit };
@@ -207,10 +204,17 @@ impl Conclusion {
                 "its removal waits for approval, since {rule}; remove it: tidemark exceptions {id} \
                  approve {key}; leave it: tidemark exceptions {id} ignore {key} --why TEXT"
             ),
-            Self::DoneWithout { who, what } => format!(
-                "it is gone at the source, and its record stays at the destination: {who} decided \
-                 to {what}"
-            ),
+            Self::DoneWithout { waiver } => {
+                let decided = match waiver {
+                    Some(waiver) => {
+                        format!("{} decided to do without its removal: {}", waiver.who, waiver.why)
+                    }
+                    None => "it was decided to do without its removal".to_owned(),
+                };
+                format!(
+                    "it is gone at the source, and its record stays at the destination: {decided}"
+                )
+            }
             Self::InDoubt { run } => format!(
                 "run {run} did not end after it may have been sent; {next} sends it again as it is \
                  then"

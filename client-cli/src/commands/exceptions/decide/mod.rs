@@ -1,18 +1,20 @@
 //! `exceptions ID approve|retry|ignore`: what an operator decides about exceptions.
 
-use tidemark_engine::log::Log;
-use tidemark_model::exception::{ExceptionKey, ExceptionKind, HeldRemovals, Verdict};
+mod found;
+
+use tidemark_model::exception::ExceptionKind;
 use tidemark_model::ids::ConnectionId;
 
+use self::found::find;
 use crate::commands::start;
 use crate::decisions::{self, Decider};
 use crate::error::Error;
-use crate::exceptions::{Book, Shown, Wanted};
+use crate::exceptions::{Book, Wanted};
 use crate::exit::Exit;
 use crate::many::{self, Report};
 use crate::session::Session;
 use crate::ui::output::OutputArgs;
-use crate::ui::text::{grouped, joined};
+use crate::ui::text::joined;
 
 /// Carry out held removals
 ///
@@ -97,14 +99,6 @@ enum Deed {
     Ignore { why: String },
 }
 
-/// The exceptions that are meant.
-#[derive(Debug, Default)]
-struct Found {
-    single: Vec<ExceptionKey>,
-    held: Option<HeldRemovals>,
-    held_count: u64,
-}
-
 impl ApproveArgs {
     pub(super) async fn run(self, session: &Session, id: &ConnectionId) -> Result<Exit, Error> {
         decide(session, id, &self.which, &self.how, &Deed::Approve).await
@@ -176,74 +170,6 @@ async fn decide(
     many::report(ui, format, vec![(id, Ok(report))])
 }
 
-/// Finds what is meant.
-///
-/// # Errors
-/// A key that is no exception, or one that cannot be decided about in this way.
-async fn find(
-    id: &ConnectionId,
-    book: &Book,
-    wanted: &Wanted,
-    deed: &Deed,
-) -> Result<Found, Error> {
-    if let Some(kind) = wanted.kind.filter(|kind| !deed.fits(*kind)) {
-        return Err(deed.misfit(
-            id,
-            &format!("what --kind {kind} means", kind = kind.as_str()),
-            kind,
-        ));
-    }
-    let by_key = !wanted.keys.is_empty();
-    let mut found = Found::default();
-    let (mut named, mut ids): (Vec<Shown>, Vec<String>) = Default::default();
-    book.each(wanted, |exception| {
-        // What somebody accepted is only meant if it is named.
-        if by_key {
-            named.push(exception);
-        } else if exception.kind == ExceptionKind::Held {
-            found.held_count += 1;
-        } else if deed.fits(exception.kind) && exception.waiver.is_none() {
-            found.single.push(name(exception));
-        }
-        Ok(())
-    })
-    .await?;
-    let unknown = wanted.unknown_keys(&named);
-    if by_key && !unknown.is_empty() {
-        return Err(Error::NoException { id: id.clone(), keys: unknown });
-    }
-    let (fitting, others): (Vec<Shown>, Vec<Shown>) =
-        named.into_iter().partition(|exception| deed.fits(exception.kind));
-    if let Some(other) = others.iter().find(|one| !fitting.iter().any(|two| two.key == one.key)) {
-        return Err(deed.misfit(id, &other.key, other.kind));
-    }
-    for exception in fitting {
-        if exception.kind == ExceptionKind::Held {
-            ids.push(exception.id);
-        } else {
-            found.single.push(name(exception));
-        }
-    }
-    if by_key {
-        found.held_count = ids.len() as u64;
-    }
-    if !deed.fits(ExceptionKind::Held) {
-        found.held_count = 0;
-    }
-    if let Some(hold) = book.hold().filter(|_| found.held_count > 0) {
-        let ids = by_key.then_some(ids);
-        found.held = Some(HeldRemovals { hold: hold.removals.clone(), ids });
-    }
-    if found.single.is_empty() && found.held.is_none() {
-        return Err(Error::NoException { id: id.clone(), keys: Vec::new() });
-    }
-    Ok(found)
-}
-
-fn name(exception: Shown) -> ExceptionKey {
-    ExceptionKey { kind: exception.kind, key: exception.key, id: exception.id }
-}
-
 impl Deed {
     fn verb(&self) -> &'static str {
         match self {
@@ -279,61 +205,5 @@ impl Deed {
                 ),
             ),
         }
-    }
-}
-
-impl Found {
-    fn verdicts(&self, deed: &Deed) -> Vec<Verdict> {
-        let held = self.held.clone().map(|removals| match deed {
-            Deed::Ignore { why } => Verdict::Waive { removals, why: why.clone() },
-            Deed::Approve | Deed::Retry => Verdict::Approve(removals),
-        });
-        let keys = self.single.clone();
-        let single = (!keys.is_empty()).then(|| match deed {
-            Deed::Ignore { why } => Verdict::Ignore { keys, why: why.clone() },
-            Deed::Approve | Deed::Retry => Verdict::Retry { keys },
-        });
-        held.into_iter().chain(single).collect()
-    }
-
-    /// What has to be agreed to: every removal, and accepting more than one exception.
-    fn question(&self, id: &ConnectionId, deed: &Deed) -> Option<String> {
-        let count = self.held_count + self.single.len() as u64;
-        let records = if self.held_count == 1 { "record" } else { "records" };
-        match deed {
-            Deed::Approve => Some(format!(
-                "Remove {} {records} of {id} from the destination?",
-                grouped(self.held_count)
-            )),
-            Deed::Ignore { .. } if count > 1 => {
-                Some(format!("Accept {} exceptions of {id} as they are?", grouped(count)))
-            }
-            Deed::Ignore { .. } | Deed::Retry => None,
-        }
-    }
-
-    /// A decision about what has moved on would not be carried out: it is not written down.
-    async fn check_current(
-        &self,
-        session: &Session,
-        id: &ConnectionId,
-        seen: &Book,
-    ) -> Result<(), Error> {
-        let newest = Log::open(&seen.folder).await?.newest_commit().map(|commit| commit.number);
-        if newest == seen.run() {
-            return Ok(());
-        }
-        let now = Book::open(session, id).await?;
-        if let Some(held) = &self.held
-            && now.hold().map(|hold| &hold.removals) != Some(&held.hold)
-        {
-            return Err(Error::HoldChanged { id: id.clone(), run: newest });
-        }
-        let resolved = self
-            .single
-            .iter()
-            .filter(|name| !now.single.iter().any(|exception| exception.name() == **name));
-        let keys: Vec<String> = resolved.map(|name| name.key.clone()).collect();
-        if keys.is_empty() { Ok(()) } else { Err(Error::NoException { id: id.clone(), keys }) }
     }
 }
