@@ -38,15 +38,12 @@ pub(super) async fn find(
     let by_key = !wanted.keys.is_empty();
     let mut found = Found::default();
     let (mut named, mut ids): (Vec<Shown>, Vec<String>) = Default::default();
-    let mut without_count = 0_u64;
     book.each(wanted, |exception| {
         // What somebody accepted is only meant if it is named.
         if by_key {
             named.push(exception);
-        } else if exception.done_without {
-            without_count += 1;
         } else if exception.kind == ExceptionKind::Held {
-            found.held_count += 1;
+            found.held_count += u64::from(!exception.done_without);
         } else if deed.fits(exception.kind) && exception.waiver.is_none() {
             found.single.push(name(exception));
         }
@@ -61,7 +58,7 @@ pub(super) async fn find(
         named.into_iter().partition(|one| deed.fits(one.kind) && !one.done_without);
     if let Some(other) = others.iter().find(|one| !fitting.iter().any(|two| two.key == one.key)) {
         return Err(match other.done_without {
-            true => decided(id, &format!("the removal of {} is", other.key)),
+            true => decided(id, &other.key),
             false => deed.misfit(id, &other.key, other.kind),
         });
     }
@@ -83,18 +80,18 @@ pub(super) async fn find(
         found.held = Some(HeldRemovals { hold: hold.removals.clone(), ids });
     }
     if found.single.is_empty() && found.held.is_none() {
-        if without_count > 0 && deed.fits(ExceptionKind::Held) {
-            return Err(decided(id, "all held removals that are meant are"));
-        }
         return Err(Error::NoException { id: id.clone(), keys: Vec::new() });
     }
     Ok(found)
 }
 
-/// The error for removals that somebody decided to do without.
-fn decided(id: &ConnectionId, what_is: &str) -> Error {
+/// The error for a removal that somebody decided to do without.
+fn decided(id: &ConnectionId, key: &str) -> Error {
     Error::usage(
-        format!("{what_is} waived until the row returns: there is nothing to decide any more"),
+        format!(
+            "the removal of {key} is waived until the row returns: there is nothing to decide any \
+             more"
+        ),
         format!("`tidemark exceptions {id} list --kind held` shows who decided that, and why"),
     )
 }
