@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use temporalio_client::envconfig::LoadClientConfigProfileOptions;
-use temporalio_client::tonic::{Code, Status};
+use temporalio_client::tonic::Status;
 use temporalio_client::{
     Client, ClientOptions, ConnectionOptions, NamespacedClient as _, RetryOptions,
 };
@@ -13,7 +13,7 @@ use tidemark_engine::store::Store;
 use tidemark_model::ids::ConnectionId;
 use tidemark_schedules::connect::{ConnectError, connect_to};
 use tidemark_schedules::{
-    Description, Links, RunRef, ScheduleClient, ScheduleError, ScheduleFilter,
+    Description, Links, RunRef, ScheduleClient, ScheduleError, ScheduleFilter, is_lost,
 };
 use tidemark_workflows::names;
 use tokio::sync::OnceCell;
@@ -249,12 +249,6 @@ impl Temporal {
     }
 }
 
-/// Whether a call ended because Temporal is not there: a connection that breaks is told as any of
-/// these.
-fn is_lost(code: Code) -> bool {
-    matches!(code, Code::Unavailable | Code::DeadlineExceeded | Code::Unknown | Code::Cancelled)
-}
-
 async fn connect() -> Result<Temporal, Error> {
     let (mut connection, client) = settings()?;
     let address = connection.target.to_string().trim_end_matches('/').to_owned();
@@ -302,19 +296,4 @@ fn nearest<I: AsRef<str>>(id: &I, candidates: impl Iterator<Item = I>) -> Option
         .filter(|(likeness, _)| *likeness >= LIKE)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, candidate)| candidate)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_connection_that_breaks_is_no_refusal() {
-        for code in [Code::Unavailable, Code::DeadlineExceeded, Code::Unknown, Code::Cancelled] {
-            assert!(is_lost(code), "{code:?}");
-        }
-        for code in [Code::NotFound, Code::InvalidArgument, Code::PermissionDenied] {
-            assert!(!is_lost(code), "{code:?}");
-        }
-    }
 }

@@ -13,7 +13,7 @@ use tidemark_model::{
 };
 use tidemark_workflows::{health::Health, names};
 
-use crate::payload::{attribute, memo_field, timestamp};
+use crate::payload::{attribute, memo_field, started, timestamp};
 use crate::{
     pause::{self, Pause},
     projection::{self, MEMO_FIELD, ProjectedFrom, Projection},
@@ -125,7 +125,6 @@ pub struct Description {
     /// The newest commit that its runs are told of.
     pub committed: Option<RunNumber>,
     pub created_at: Option<Timestamp>,
-    pub updated_at: Option<Timestamp>,
     /// Runs started so far.
     pub action_count: u64,
     /// Ticks and triggers that wait for the running one.
@@ -146,7 +145,7 @@ impl Description {
         let schedule = response.schedule.unwrap_or_default();
         let info = response.info.unwrap_or_default();
         let state = schedule.state.clone().unwrap_or_default();
-        let action = projection::started(&schedule);
+        let action = started(&schedule);
         let count = |count: i64| u64::try_from(count).unwrap_or_default();
         Self {
             paused: state.paused,
@@ -155,7 +154,6 @@ impl Description {
             attributes: ScheduleAttributes::of(response.search_attributes.as_ref()),
             committed: action.and_then(projection::request).and_then(|request| request.committed),
             created_at: info.create_time.and_then(|at| timestamp(at.seconds, at.nanos)),
-            updated_at: info.update_time.and_then(|at| timestamp(at.seconds, at.nanos)),
             action_count: count(info.action_count),
             buffered_count: count(info.buffer_size),
             skipped_count: count(info.overlap_skipped),

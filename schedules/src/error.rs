@@ -65,10 +65,7 @@ impl ScheduleError {
                 let operation = Operation { connection, ..operation };
                 let source = Box::new(status);
                 match code {
-                    Code::Unavailable
-                    | Code::DeadlineExceeded
-                    | Code::Unknown
-                    | Code::Cancelled => Self::Unreachable { operation, source },
+                    code if is_lost(code) => Self::Unreachable { operation, source },
                     Code::ResourceExhausted => Self::Busy { operation, source },
                     _ => Self::Refused { operation, source },
                 }
@@ -80,5 +77,27 @@ impl ScheduleError {
     #[must_use]
     pub fn unreachable(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
+    }
+}
+
+/// Whether a call ended because Temporal is not there: a connection that breaks is told as any of
+/// these.
+#[must_use]
+pub fn is_lost(code: Code) -> bool {
+    matches!(code, Code::Unavailable | Code::DeadlineExceeded | Code::Unknown | Code::Cancelled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_breaks_is_no_refusal() {
+        for code in [Code::Unavailable, Code::DeadlineExceeded, Code::Unknown, Code::Cancelled] {
+            assert!(is_lost(code), "{code:?}");
+        }
+        for code in [Code::NotFound, Code::InvalidArgument, Code::PermissionDenied] {
+            assert!(!is_lost(code), "{code:?}");
+        }
     }
 }

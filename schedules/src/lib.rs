@@ -24,7 +24,7 @@ mod trigger;
 
 pub use client::{Created, Published, ScheduleClient};
 pub use description::{Description, Listed, RunRef, RunStatus, ScheduleAttributes, StartedRun};
-pub use error::{Operation, ScheduleError};
+pub use error::{Operation, ScheduleError, is_lost};
 pub use links::Links;
 pub use list::ScheduleFilter;
 pub use open::{OpenRun, OpenStep};

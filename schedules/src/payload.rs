@@ -7,6 +7,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use temporalio_common::protos::temporal::api::{
     common::v1::{Memo, Payload, SearchAttributes},
     failure::v1::{Failure, failure::FailureInfo},
+    schedule::v1::{Schedule, schedule_action},
+    workflow::v1::NewWorkflowExecutionInfo,
 };
 use tidemark_workflows::names::{AttributeKind, SearchAttribute};
 
@@ -32,6 +34,13 @@ pub fn failure_details<T: DeserializeOwned>(failure: &Failure) -> Option<T> {
         return None;
     };
     from_json(application.details.as_ref()?.payloads.first()?)
+}
+
+/// The runs that a schedule starts.
+pub fn started(schedule: &Schedule) -> Option<&NewWorkflowExecutionInfo> {
+    let schedule_action::Action::StartWorkflow(action) =
+        schedule.action.as_ref()?.action.as_ref()?;
+    Some(action)
 }
 
 /// The values of search attributes, collected by name.

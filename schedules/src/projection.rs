@@ -24,7 +24,7 @@ use tidemark_model::{
 use tidemark_workflows::names::{self, SYNC_WORKFLOW};
 
 use crate::Standing;
-use crate::payload::{Attributes, json, memo};
+use crate::payload::{Attributes, json, memo, started};
 
 /// The field of a run's memo that says which definition its schedule was made from.
 pub(crate) const MEMO_FIELD: &str = "Definition";
@@ -270,13 +270,6 @@ impl Projection {
             "made from a definition: change it with `tidemark apply`; what is edited here is overwritten",
         )
     }
-}
-
-/// The runs that a schedule starts.
-pub(crate) fn started(schedule: &Schedule) -> Option<&NewWorkflowExecutionInfo> {
-    let schedule_action::Action::StartWorkflow(action) =
-        schedule.action.as_ref()?.action.as_ref()?;
-    Some(action)
 }
 
 /// The input of the runs, if it can be read.

@@ -18,7 +18,7 @@ use temporalio_common::protos::temporal::api::{
 use tidemark_schedules::{
     ProjectionSettings,
     patience::patiently,
-    payload::{json, memo},
+    payload::{json, memo, started},
 };
 use tidemark_workflows::{
     names::{SWEEP_ID, SWEEP_WORKFLOW},
@@ -174,12 +174,6 @@ fn does_the_same(found: &Schedule, wanted: &Schedule) -> bool {
         _ => false,
     };
     ticks && starts && found.policies == wanted.policies
-}
-
-fn started(schedule: &Schedule) -> Option<&NewWorkflowExecutionInfo> {
-    match schedule.action.as_ref()?.action.as_ref()? {
-        schedule_action::Action::StartWorkflow(info) => Some(info),
-    }
 }
 
 fn queue(info: &NewWorkflowExecutionInfo) -> Option<&str> {
