@@ -37,6 +37,22 @@ pub struct Publisher {
     settings: ProjectionSettings,
 }
 
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Committed { sent_count: u64 },
+    Failed,
+}
+
+impl Ending {
+    /// A store that goes back in time is found out by the schedule, which names the newest commit.
+    /// One that sent nothing may be forgotten: the next run finds the same. One that sent something
+    /// may not, or what the source takes back meanwhile would stay at the destination.
+    fn must_be_known(self) -> bool {
+        matches!(self, Self::Committed { sent_count: 1.. })
+    }
+}
+
 /// What came of it, for the log.
 #[derive(Debug)]
 enum Outcome {
@@ -65,7 +81,8 @@ impl Publisher {
     /// Publishes what a commit means.
     pub async fn committed(&self, connection: &ConnectionId, receipt: &Receipt) {
         let newest = Newest { number: receipt.number, complete_as_of: receipt.complete_as_of };
-        self.publish(connection, Health::of_commit(receipt), Some(newest), true).await;
+        let ending = Ending::Committed { sent_count: receipt.push.sent() };
+        self.publish(connection, Health::of_commit(receipt), Some(newest), ending).await;
     }
 
     /// Publishes what the end of a run means that did not commit.
@@ -77,7 +94,7 @@ impl Publisher {
                 None
             }
         };
-        self.publish(connection, health, newest, false).await;
+        self.publish(connection, health, newest, Ending::Failed).await;
     }
 
     /// Costs a describe, and an update if it is news.
@@ -86,9 +103,9 @@ impl Publisher {
         connection: &ConnectionId,
         health: Health,
         newest: Option<Newest>,
-        commits: bool,
+        ending: Ending,
     ) {
-        match self.try_publish(connection, health, newest, commits).await {
+        match self.try_publish(connection, health, newest, ending).await {
             Ok(outcome) => tracing::debug!(?outcome, %health, "published"),
             Err(error) => tracing::warn!(
                 error = %error,
@@ -102,7 +119,7 @@ impl Publisher {
         connection: &ConnectionId,
         health: Health,
         newest: Option<Newest>,
-        commits: bool,
+        ending: Ending,
     ) -> Result<Outcome, PublishError> {
         let seen = match self.schedules.describe(connection).await {
             Err(ScheduleError::NotFound { .. }) => return Ok(Outcome::Gone),
@@ -120,11 +137,12 @@ impl Publisher {
         let mut standing = standing(&definition, health, newest, created_at, seen.resumed_at());
         // A commit may be one over a store that went back in time and was accepted as it is. A run
         // that failed because of it must not make the next one forget.
-        if !commits {
+        if ending == Ending::Failed {
             standing.committed = standing.committed.max(seen.committed);
         }
         let projection = Projection::new(&definition, version, &self.settings);
         let is_news = seen.committed > standing.committed
+            || ending.must_be_known()
             || is_news(&standing, &seen.attributes, definition.max_lag());
         if seen.matches(&projection) && !is_news {
             return Ok(Outcome::NoNews);

@@ -230,3 +230,18 @@ async fn an_approval_is_not_carried_out_at_a_new_address() {
     assert_eq!((receipt.outcome, receipt.held_count), (Outcome::InStep, 0));
     assert_eq!((receipt.push.repeated, receipt.push.removed), (9, 0));
 }
+
+#[tokio::test]
+async fn what_a_dead_run_sent_to_the_old_address_is_neither_removed_nor_held_at_the_new_one() {
+    let world = in_step(20, "").await;
+    archive(&world, 0..11);
+    world.run().await.receipt();
+    world.decide(Verdict::Approve(world.held(None).await)).await;
+    world.hour();
+    world.run_that_dies(true).await;
+    world.apply(&definition_toml("http://two.test/record", ""), false).await;
+    let receipt = next(&world).await;
+    assert_eq!((receipt.outcome, receipt.held_count), (Outcome::InStep, 0));
+    assert_eq!((receipt.push.repeated, receipt.push.removed), (9, 0));
+    assert_eq!(world.destinations.at("http://two.test/record").records(), world.listing.records());
+}

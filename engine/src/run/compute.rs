@@ -218,7 +218,7 @@ impl Engine {
             Some(manifest) => Some(Snapshot::open(folder, &manifest.snapshot).await?),
             None => None,
         };
-        let mut dirty = reading.start.dirty(folder, &ground.owed).await?;
+        let mut dirty = reading.start.dirty(folder, &ground.owed, &ground.definition).await?;
         dirty.sets.extend(holds.approved.clone());
         dirty.keys.extend_from_slice(due);
         let spill = self.settings.spill_folder.clone();

@@ -32,9 +32,21 @@ impl Edit {
         definition: &Definition,
         version: u32,
     ) -> Result<Self, StoreError> {
-        let Some(base) = base.map(|base| &base.manifest.definition) else {
-            return Ok(Self::NONE);
-        };
+        match base {
+            Some(base) => {
+                Self::between(folder, &base.manifest.definition, definition, version).await
+            }
+            None => Ok(Self::NONE),
+        }
+    }
+
+    /// Compares a definition with an earlier one.
+    pub(super) async fn between(
+        folder: &Folder,
+        base: &DefinitionRef,
+        definition: &Definition,
+        version: u32,
+    ) -> Result<Self, StoreError> {
         if base.destination_hash == definition.destination_hash() {
             return Ok(Self::NONE);
         }

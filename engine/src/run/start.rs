@@ -9,10 +9,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tidemark_model::{
     defect::{self, Defect},
+    definition::Definition,
     entry::{Coverage, Prepared, RunNumber},
 };
 
-use super::later;
+use super::{later, resend::Edit};
 use crate::{
     diff::{ChangeSet, Dirty, DirtyKey},
     log::Log,
@@ -166,23 +167,33 @@ impl Start {
         Ok(entries)
     }
 
-    /// What those runs may have left at the destination: all that the unfinished ones sent, and
-    /// what was late. `owed` are their entries. They are few, or the run would read in full.
+    /// What those runs may have left at the destination of a definition: all that the unfinished
+    /// ones sent, and what was late. `owed` are their entries; what they sent to another system is
+    /// not this one's. They are few, or the run would read in full.
     pub(super) async fn dirty(
         &self,
         folder: &Folder,
         owed: &[Prepared],
+        definition: &Definition,
     ) -> Result<Dirty, StoreError> {
         let mut dirty = Dirty::default();
         if defect::on(Defect::ForgetDirty) {
             return Ok(dirty);
         }
-        let unfinished = owed.iter().filter(|entry| self.unfinished.contains(&entry.number));
-        for changes in unfinished.filter_map(|entry| entry.changes.as_ref()) {
-            dirty.sets.push(ChangeSet::open(folder, changes).await?);
-        }
-        for mark in &self.late {
-            dirty.keys.extend(mark.keys(folder).await?);
+        for entry in owed {
+            let then = &entry.next.definition;
+            let edit = Edit::between(folder, then, definition, self.definition_version).await?;
+            if edit.moved {
+                continue;
+            }
+            if let Some(changes) = &entry.changes
+                && self.unfinished.contains(&entry.number)
+            {
+                dirty.sets.push(ChangeSet::open(folder, changes).await?);
+            }
+            for mark in self.late.iter().filter(|mark| mark.number == entry.number) {
+                dirty.keys.extend(mark.keys(folder).await?);
+            }
         }
         Ok(dirty)
     }

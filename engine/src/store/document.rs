@@ -1,4 +1,7 @@
-//! JSON objects that say their format.
+//! JSON objects that say their format, and carry a checksum.
+//!
+//! A document is two lines: the object, and the BLAKE3 of that line in hexadecimal. What was cut,
+//! or changed by anything but this code, is told from what was written.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -69,18 +72,32 @@ impl Folder {
 }
 
 pub(crate) fn encode<T: Serialize>(document: &T) -> Bytes {
-    serde_json::to_vec(document).expect("what the store keeps can be written as JSON").into()
+    let mut content =
+        serde_json::to_vec(document).expect("what the store keeps can be written as JSON");
+    let checksum = blake3::hash(&content).to_hex();
+    content.push(b'\n');
+    content.extend_from_slice(checksum.as_bytes());
+    content.push(b'\n');
+    content.into()
 }
 
 pub(crate) fn decode<T: DeserializeOwned>(path: &str, content: &[u8]) -> Result<T, StoreError> {
-    // Only the place of the fault is told: an error's text may repeat what stands there.
-    let damaged = |error: serde_json::Error| StoreError::Damaged {
-        path: path.to_owned(),
-        reason: format!("line {}, column {} is not as written", error.line(), error.column()),
-    };
-    let FormatOnly { format } = serde_json::from_slice(content).map_err(damaged)?;
-    if format > FORMAT {
+    let damaged = |reason: String| StoreError::Damaged { path: path.to_owned(), reason };
+    let mut lines = content.split(|byte| *byte == b'\n');
+    let object = lines.next().unwrap_or_default();
+    // A newer version may end its documents in another way.
+    if let Ok(FormatOnly { format }) = serde_json::from_slice(object)
+        && format > FORMAT
+    {
         return Err(StoreError::NewerFormat { path: path.to_owned(), format, known: FORMAT });
     }
-    serde_json::from_slice(content).map_err(damaged)
+    let Some(checksum) = lines.next() else {
+        return Err(damaged("it is cut: its checksum is not there".to_owned()));
+    };
+    if blake3::hash(object).to_hex().as_bytes() != checksum || !lines.eq([b""]) {
+        return Err(damaged("its checksum is not the one of its content".to_owned()));
+    }
+    // Only the place of the fault is told: an error's text may repeat what stands there.
+    serde_json::from_slice(object)
+        .map_err(|error| damaged(format!("column {} is not as written", error.column())))
 }

@@ -5,7 +5,10 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use tidemark_model::{entry::FORMAT, ids::ConnectionId};
 
-use super::*;
+use super::{
+    document::{decode, encode},
+    *,
+};
 
 /// Stores that the same rules hold for.
 fn stores() -> (tempfile::TempDir, Vec<Store>) {
@@ -104,17 +107,36 @@ async fn what_was_established_first_stands() {
 }
 
 #[tokio::test]
-async fn a_newer_format_and_a_torn_document_are_told_without_their_content() {
+async fn a_newer_format_and_another_content_are_told_without_what_stands_there() {
     let folder = Store::in_memory().root();
     let newer = format!("{{\"format\":{},\"secret\":\"ada@example.org\"}}", FORMAT + 1);
     folder.create("newer", newer.into()).await.unwrap();
     let error = folder.document::<Note>("newer").await.unwrap_err();
     assert!(matches!(error, StoreError::NewerFormat { .. }));
-    let wrong = format!("{{\"format\":{FORMAT},\"text\":[\"ada@example.org\"]}}");
-    folder.create("wrong", wrong.into()).await.unwrap();
+    let wrong = serde_json::json!({ "format": FORMAT, "text": ["ada@example.org"] });
+    folder.create("wrong", encode(&wrong)).await.unwrap();
     let error = folder.document::<Note>("wrong").await.unwrap_err();
     assert!(matches!(error, StoreError::Damaged { .. }));
     assert!(!format!("{error} {error:?}").contains("ada"), "{error:?}");
+}
+
+/// Wherever it is cut, and whichever of its bytes is another one, even where it is JSON still.
+#[test]
+fn a_document_that_was_cut_or_changed_is_damaged() {
+    let whole = encode(&note("4711"));
+    assert_eq!(decode::<Note>("n", &whole).unwrap(), note("4711"));
+    for at in 0..whole.len() {
+        let mut changed = whole.to_vec();
+        changed[at] ^= 1;
+        for content in [&whole[..at], &changed] {
+            let error = decode::<Note>("n", content).unwrap_err();
+            // The format may be what was changed.
+            assert!(
+                matches!(error, StoreError::Damaged { .. } | StoreError::NewerFormat { .. }),
+                "{at}: {error}"
+            );
+        }
+    }
 }
 
 #[test]
