@@ -4,7 +4,7 @@
 use tidemark_model::exception::{ExceptionKey, ExceptionKind, Verdict};
 
 use crate::assert_answer;
-use crate::ran::Ran;
+use crate::ran::{RECORD_KEY, Ran};
 
 /// A limit that three removals cross.
 const TIGHT: &str = "hold_deletions = { over = 2, and_over_fraction = 0 }";
@@ -129,6 +129,23 @@ fn a_decision_about_a_hold_that_moved_on_is_shown_as_not_carried_out() {
     assert!(answer.stdout.contains("was not carried out"), "{answer}");
     assert!(answer.stdout.contains("decision 1 by eve"), "{answer}");
     assert_eq!(ran.records(), 40, "nothing was removed");
+}
+
+#[test]
+fn a_decision_about_what_was_resolved_is_shown_as_not_carried_out() {
+    let ran = with_exceptions();
+    let (key, id) = (ran.keys[0].clone(), ran.record_id(0));
+    let keys = vec![ExceptionKey { kind: ExceptionKind::Rejected, key, id }];
+    ran.world().clear_rejects(RECORD_KEY).unwrap();
+    ran.decide(Verdict::Retry { keys: keys.clone() });
+    assert_eq!(ran.run().rejected_count, 0);
+    // Somebody else looked before that run ended.
+    ran.decide(Verdict::Ignore { keys, why: "the address is theirs".to_owned() });
+    ran.run();
+    let answer = exceptions(&ran, &["list"]);
+    assert!(answer.stdout.contains("was not carried out"), "{answer}");
+    assert!(answer.stdout.contains("decision 2 by eve"), "{answer}");
+    assert!(!answer.stdout.contains("decision 1 by eve"), "{answer}");
 }
 
 #[test]

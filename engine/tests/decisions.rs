@@ -116,6 +116,48 @@ async fn a_waiver_is_for_the_row_that_the_operator_saw() {
 }
 
 #[tokio::test]
+async fn a_decision_about_what_was_resolved_meanwhile_is_named() {
+    let world = with_a_refused_record().await;
+    let (id, engine) = (&world.connection, &world.engine);
+    let keys = names(&world).await;
+    world.hour();
+    // A run that is at work already sends the record, and does not know of the decisions.
+    world.destination().state().refuses.clear();
+    world.listing.put("k03", "mended");
+    let host = world.host();
+    let read = engine.read(&host, id).await.unwrap();
+    let ReadOutcome::Read(read) = read else { panic!("nothing was new: {read:?}") };
+    world.decide(Verdict::Retry { keys: keys.clone() }).await;
+    world.decide(Verdict::Ignore { keys, why: "the owner knows".to_owned() }).await;
+    let number = engine.compute(&host, id, &read).await.unwrap().number;
+    engine.push(&host, id, number).await.unwrap();
+    let request = CommitRequest::Pushed { number };
+    assert_eq!(engine.commit(&host, id, &request).await.unwrap().outcome, Outcome::InStep);
+    host.close();
+
+    let receipt = next(&world).await;
+    assert_eq!((receipt.push.repeated, receipt.waived_count), (0, 0));
+    let manifest = world.newest_commit().await.manifest;
+    assert_eq!((manifest.decided, manifest.stale_decisions), (2, vec![1, 2]));
+    world.assert_in_step();
+}
+
+#[tokio::test]
+async fn a_decision_of_which_something_stands_is_carried_out() {
+    let world = with_a_refused_record().await;
+    world.listing.show("bad", Shown::Invalid);
+    assert_eq!(next(&world).await.exception_count, 2);
+    let keys = names(&world).await;
+    world.destination().state().refuses.clear();
+    world.listing.put("k03", "mended");
+    assert_eq!(next(&world).await.exception_count, 1);
+    world.decide(Verdict::Ignore { keys, why: "test data".to_owned() }).await;
+    let receipt = next(&world).await;
+    assert_eq!((receipt.outcome, receipt.waived_count), (Outcome::InStep, 1));
+    assert_eq!(world.newest_commit().await.manifest.stale_decisions, [0; 0]);
+}
+
+#[tokio::test]
 async fn a_full_read_and_a_resend_are_done_once() {
     let world = with_a_refused_record().await;
     world.decide(Verdict::ReadInFull).await;

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use tidemark_model::{
     entry::Committed,
-    exception::Verdict,
+    exception::{Exception, ExceptionKey, Verdict},
     receipt::{Outcome, ProofKind, PushCounts, Receipt},
 };
 
@@ -249,7 +249,7 @@ impl<'c> Check<'c> {
     }
 
     /// What an operator decided is carried out, or named as stale where it was about a hold that
-    /// has moved on.
+    /// has moved on, or about nothing but exceptions that were resolved.
     fn decisions(&self) -> Result<(), String> {
         let manifest = &self.commit.manifest;
         let base = self.base().map(|base| &base.manifest);
@@ -261,6 +261,18 @@ impl<'c> Check<'c> {
             if matches!(verdict, Verdict::RemoveRecords { .. }) && is_stale == gives_up(verdict) {
                 let stale = if is_stale { "stale" } else { "not stale" };
                 return Err(format!("decision {number} counts as {stale}"));
+            }
+            if let Verdict::Retry { keys } | Verdict::Ignore { keys, .. } = verdict {
+                let open: BTreeSet<ExceptionKey> = match base {
+                    Some(base) => {
+                        Excuses::of(self.scene, base)?.named.iter().map(Exception::name).collect()
+                    }
+                    None => BTreeSet::new(),
+                };
+                if is_stale == keys.iter().any(|key| open.contains(key)) {
+                    let stale = if is_stale { "stale" } else { "not stale" };
+                    return Err(format!("decision {number} counts as {stale}"));
+                }
             }
             let (Verdict::Approve(removals) | Verdict::Waive { removals, .. }) = verdict else {
                 continue;

@@ -1,14 +1,18 @@
 //! Decisions of operators: objects of the connection that are created only if absent, counted from
 //! 1, and carried out by the next run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use tidemark_model::{
     entry::{FileRef, Manifest, RunNumber},
-    exception::{Decision, ExactChanges, ExceptionKey, HeldRemovals, RecordName, Verdict, Waiver},
+    exception::{
+        Decision, ExactChanges, Exception, ExceptionKey, HeldRemovals, RecordName, Verdict, Waiver,
+    },
 };
+
+use super::exception;
 
 use crate::store::{Creation, Folder, Formatted, StoreError};
 
@@ -151,15 +155,22 @@ impl Orders {
             return Ok(orders);
         }
         let hold = base.and_then(|base| base.hold.as_ref()).map(|hold| &hold.removals);
-        let open = decisions(folder, done).await?.into_iter();
-        for decision in open.take_while(|decision| decision.number <= decided) {
-            let stale = match decision.verdict {
+        let mut open = decisions(folder, done).await?;
+        open.retain(|decision| decision.number <= decided);
+        let named = named(folder, base, &open).await?;
+        for mut decision in open {
+            let stale = match &mut decision.verdict {
+                Verdict::Retry { keys } | Verdict::Ignore { keys, .. } => {
+                    // There is nothing left to decide about what was resolved meanwhile.
+                    keys.retain(|key| named.contains(key));
+                    keys.is_empty()
+                }
                 Verdict::Exactly(_) => {
                     let by = folder.get(&taken_back(decision.number)).await?;
                     by.is_some_and(|by| by != run_id.as_bytes())
                 }
                 Verdict::RemoveRecords { definition_version: given_up } => {
-                    given_up != definition_version
+                    *given_up != definition_version
                 }
                 _ => false,
             };
@@ -205,4 +216,20 @@ impl Orders {
         let surplus = stale.len().saturating_sub(STALE_NAMED);
         (self.decided, stale.split_off(surplus))
     }
+}
+
+/// The exceptions of the base, if an open decision is about any.
+async fn named(
+    folder: &Folder,
+    base: Option<&Manifest>,
+    open: &[Decision],
+) -> Result<BTreeSet<ExceptionKey>, StoreError> {
+    let about_any = |decision: &Decision| {
+        matches!(decision.verdict, Verdict::Retry { .. } | Verdict::Ignore { .. })
+    };
+    if !open.iter().any(about_any) {
+        return Ok(BTreeSet::new());
+    }
+    let exceptions = exception::of_manifest(folder, base).await?;
+    Ok(exceptions.iter().map(Exception::name).collect())
 }
