@@ -89,6 +89,11 @@ impl Report {
         self.ending = Some(ending);
         self
     }
+
+    /// What a caller ends with to whom only this was done.
+    pub(crate) fn exit(&self) -> Exit {
+        self.ending.as_ref().map_or(Exit::Ok, Ending::exit)
+    }
 }
 
 impl Entry for Report {
@@ -154,7 +159,7 @@ pub(crate) fn report(
     for (id, result) in results {
         match result {
             Ok(report) => {
-                exits.push(report.ending.as_ref().map_or(Exit::Ok, Ending::exit));
+                exits.push(report.exit());
                 reports.push(report);
             }
             Err(error) if count == 1 => return Err(error),

@@ -1,6 +1,7 @@
-//! What operators decide: held removals, refused records, previews, and giving a connection up.
+//! What operators decide: held removals, refused records, previews, repairs, and giving a connection
+//! up.
 
-use tidemark_simulator::{Mutation, RejectRule};
+use tidemark_simulator::{Fault, FaultAction, Mutation, RejectRule, Side};
 use tidemark_tests::{LIST, RECORD_KEY, Stage};
 
 use crate::{DELETE, TOMBSTONE, stage};
@@ -206,4 +207,54 @@ async fn a_connection_goes_with_all_its_records() {
     assert!(gone.stdout.contains("removed"), "{}", gone.stdout);
     assert!(stage.held().is_empty());
     stage.ask(["inspect", stage.id()]).await.expect(5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_destination_lost_is_found_and_sent_again() {
+    const HELD: &str = "held";
+    let stage = stage("repaired", 40).await;
+    stage.apply_with(TOMBSTONE, "read = { path = \"/record\" }").await;
+    let _worker = stage.worker(&[]);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
+    let lose_everything = || {
+        stage.world().remove_destination(RECORD_KEY);
+        stage.world().add_destination(RECORD_KEY);
+    };
+    let repair = ["verify", stage.id(), "--repair", "--as", "eve", "-o", "json"];
+    lose_everything();
+    stage.ask(["verify", stage.id()]).await.expect(4);
+    let repaired = stage.ask(repair.into_iter().chain(["--wait"])).await.expect(0).json();
+    assert_eq!((&repaired["missing_count"], &repaired["repair"]), (&40.into(), &1.into()));
+    let receipt = &repaired["started"]["ending"]["receipt"];
+    assert_eq!(receipt["push"]["repeated"], 40, "{repaired}");
+    stage.assert_in_step();
+
+    // Whoever paused the connection says when it runs.
+    stage.ask(["pause", stage.id(), "--reason", "the destination moves"]).await.expect(0);
+    lose_everything();
+    let ordered = stage.ask(repair).await.expect(4);
+    assert!(ordered.stderr.contains("it is paused"), "{}", ordered.stderr);
+    assert!(ordered.stderr.contains("tidemark start"), "{}", ordered.stderr);
+    assert_eq!(ordered.json()["started"], serde_json::Value::Null);
+    assert!(stage.held().is_empty());
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
+    stage.assert_in_step();
+    stage.ask(["resume", stage.id()]).await.expect(0);
+
+    // A run at work does not know of the order, and the next one does.
+    lose_everything();
+    let action = FaultAction::Hold { id: HELD.into() };
+    stage.world().add_fault(Fault::next(Side::Source, action));
+    let start = stage.ask(["start", stage.id(), "--wait"]);
+    let story = async {
+        stage.world().wait_held(HELD, 1).await;
+        let ordered = stage.ask(repair).await.expect(4);
+        assert!(ordered.stderr.contains("a run is at work"), "{}", ordered.stderr);
+        stage.world().release(HELD);
+    };
+    let (started, ()) = tokio::join!(start, story);
+    started.expect(0);
+    assert!(stage.held().is_empty());
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
+    stage.assert_in_step();
 }

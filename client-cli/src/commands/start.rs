@@ -143,7 +143,10 @@ fn with_run(session: &Session, report: Report, run: &RunRef) -> Result<Report, E
 }
 
 /// Follows the run that a trigger starts to its end.
-async fn wait(
+///
+/// # Errors
+/// As [`follow`].
+pub(crate) async fn wait(
     session: &Session,
     id: &ConnectionId,
     trigger: &Trigger,

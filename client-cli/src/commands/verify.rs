@@ -6,16 +6,19 @@ use tidemark_engine::run::{Difference, DifferenceKind, Verified};
 use tidemark_model::entry::RunNumber;
 use tidemark_model::exception::Verdict;
 use tidemark_model::ids::ConnectionId;
+use tidemark_schedules::Description;
 
+use crate::commands::start;
 use crate::decisions::{self, Decider};
 use crate::engine::engine;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::host::LocalHost;
+use crate::many::Report;
 use crate::selection;
 use crate::session::Session;
 use crate::ui::details::Details;
-use crate::ui::output::{OutputArgs, Subject};
+use crate::ui::output::{Entry as _, OutputArgs, Subject};
 use crate::ui::progress::Bars;
 use crate::ui::table::Cell;
 use crate::ui::text::{counted, grouped};
@@ -26,16 +29,22 @@ const REPAIRED_AT_ONCE: usize = 100_000;
 /// Hold what the destination has against the newest commit
 ///
 /// Reads every record back, for a destination whose definition says how. The exit code is 4 if
-/// the two differ; what exceptions and held removals explain is no difference.
+/// the two differ; what exceptions and held removals explain is no difference. With --repair a run
+/// is started that mends it, and the exit code is what `start` says; if the connection is paused
+/// or a run is at work, the next run does it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The id, account/connection
     #[arg(value_name = "ID", value_parser = selection::connection)]
     id: ConnectionId,
 
-    /// Let the next run send again, or remove, what differs
+    /// Send again, or remove, what differs
     #[arg(long)]
     repair: bool,
+
+    /// Wait for the run that repairs; the exit code is that of the run
+    #[arg(short, long, requires = "repair")]
+    wait: bool,
 
     /// How many differences are shown
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
@@ -64,8 +73,10 @@ struct Found {
     excused_count: u64,
     differences: Vec<Shown>,
     destination_request_count: u64,
-    /// The decision that the next run carries out.
+    /// The decision that a run carries out.
     repair: Option<u64>,
+    /// The run that was started for it.
+    started: Option<Report>,
 }
 
 #[derive(Debug, Serialize)]
@@ -93,29 +104,70 @@ impl Args {
         let verified = engine(session).await?.verify(&host, &self.id, named).await;
         host.finish();
         let verified = verified?;
-        let difference_count = verified.difference_count();
         let mut found = Found::of(self.id.clone(), &verified, self.limit);
-        if let Some(who) = who.filter(|_| difference_count > 0) {
-            if verified.surplus_count > 0 {
-                let surplus = counted(verified.surplus_count, "record");
-                let question = format!("remove {surplus} that only the destination has?");
-                session.ui().confirm(&question, self.yes)?;
+        let exit = match who {
+            _ if verified.difference_count() == 0 => Ok(Exit::Ok),
+            None => {
+                let note = format!("`tidemark verify {} --repair` mends that", self.id);
+                session.ui().note(&note);
+                Ok(Exit::InStepExcept)
             }
-            found.repair = Some(repair(session, &self.id, &who, verified).await?);
-        } else if difference_count > 0 {
-            session.ui().note(&format!(
-                "`tidemark verify {} --repair` lets the next run mend that",
-                self.id
-            ));
-        }
+            Some(who) => {
+                session.announce().await?;
+                if verified.surplus_count > 0 {
+                    let surplus = counted(verified.surplus_count, "record");
+                    let question = format!("remove {surplus} that only the destination has?");
+                    session.ui().confirm(&question, self.yes)?;
+                }
+                // A repair of a connection that is not there would wait for it for ever.
+                let schedule = session.schedule(&self.id).await?;
+                found.repair = Some(order(session, &self.id, &who, verified).await?);
+                self.start(session, &schedule).await.map(|started| {
+                    found.started = started;
+                    found.started.as_ref().map_or(Exit::InStepExcept, Report::exit)
+                })
+            }
+        };
+        // What was found is told also if the run could not be started, or not be followed.
         session.ui().subject(self.output.output, &found)?;
-        Ok(if difference_count == 0 { Exit::Ok } else { Exit::InStepExcept })
+        exit
+    }
+
+    /// Starts the run that repairs. Whoever paused the connection says when it runs again, and a
+    /// run at work began without the order.
+    async fn start(
+        &self,
+        session: &Session,
+        schedule: &Description,
+    ) -> Result<Option<Report>, Error> {
+        let id = &self.id;
+        let why_not = if schedule.paused {
+            Some("it is paused")
+        } else if schedule.running.is_empty() {
+            None
+        } else {
+            Some("a run is at work")
+        };
+        if let Some(why_not) = why_not {
+            session.ui().note(&format!(
+                "{id}: {why_not}, so no run was started for the repair; the next one does it: \
+                 tidemark start {id} --wait"
+            ));
+            return Ok(None);
+        }
+        let trigger = start::trigger(session, id).await?;
+        let report = if self.wait {
+            start::wait(session, id, &trigger, &Bars::new(session.ui())).await?
+        } else {
+            start::started(session, id, &trigger).await?
+        };
+        Ok(Some(report))
     }
 }
 
 /// Orders the repair. Whole again are all records after `start --resend`; so many differences are
 /// no single mistakes.
-async fn repair(
+async fn order(
     session: &Session,
     id: &ConnectionId,
     who: &str,
@@ -133,7 +185,6 @@ async fn repair(
     let records = verified.differences.into_iter().map(|one| one.record).collect();
     let verdict = Verdict::Repair { records };
     let decision = decisions::write(session, id, who, Some(verified.commit), verdict).await?;
-    session.ui().note(&format!("the next run does it; now: tidemark start {id} --wait"));
     Ok(decision.number)
 }
 
@@ -160,6 +211,7 @@ impl Found {
             differences: verified.differences.iter().take(limit).map(shown).collect(),
             destination_request_count: verified.cost.request_count,
             repair: None,
+            started: None,
         }
     }
 }
@@ -185,6 +237,11 @@ impl Subject for Found {
             .pair("explained", grouped(self.excused_count))
             .pair("asked", counted(self.destination_request_count, "destination request"))
             .pair_if("repair", self.repair.map(|number| format!("decision {number}")))
+            .table(
+                "the run that repairs",
+                Report::COLUMNS,
+                self.started.iter().map(Report::cells).collect(),
+            )
             .table(
                 "differences",
                 &["WHAT", "KEY", "ID", "FIELDS"],
