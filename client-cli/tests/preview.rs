@@ -119,3 +119,24 @@ fn records_without_a_rule_for_deletions_cannot_be_removed() {
     assert_answer!("remove_without_rule", answer);
     assert_eq!((ran.decision_count(), ran.records()), (0, 40));
 }
+
+#[test]
+fn records_that_were_kept_earlier_are_said_to_stay() {
+    let ran = Ran::defined("", "");
+    ran.run();
+    ran.archive(0..2);
+    assert_eq!(ran.run().records.kept, 2);
+    ran.define(2, "", "delete = { tombstone = \"deleted\" }");
+    let answer = ran.call(&["remove", "acme/news", "--records", "delete", "--dry-run"]);
+    assert_eq!(answer.code, 0, "{answer}");
+    assert!(answer.stdout.contains("38 records are removed"), "{answer}");
+    assert!(answer.stderr.contains("left behind are in no snapshot"), "{answer}");
+    assert!(answer.stderr.contains("stay at the destination"), "{answer}");
+}
+
+#[test]
+fn where_no_record_was_ever_kept_none_is_said_to_stay() {
+    let ran = Ran::new();
+    let answer = ran.call(&["remove", "acme/news", "--records", "delete", "--dry-run"]);
+    assert_eq!((answer.code, answer.stderr.as_str()), (0, ""), "{answer}");
+}

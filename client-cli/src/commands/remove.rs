@@ -64,6 +64,14 @@ impl Args {
         if deletes {
             who = self.decider.name()?;
             records::check(session, &chosen.ids).await?;
+            let keeping = records::keeping(session, &chosen.ids).await?;
+            if !keeping.is_empty() {
+                session.ui().note(&format!(
+                    "{}: records that `deletions = \"keep\"` left behind are in no snapshot; they \
+                     are not counted here, and stay at the destination",
+                    joined(&keeping, 4)
+                ));
+            }
         }
         let counted = many::each(&chosen.ids, async |id| record_count(session, id).await).await;
         if chosen.dry_run {
@@ -104,11 +112,7 @@ impl Args {
                 Records::Keep => None,
                 Records::Delete => records::remove(session, id, &who, &bars).await?,
             };
-            let report = remove(session, id, self.purge).await?;
-            Ok(match removed {
-                Some(removed) => report.after(&removed),
-                None => report,
-            })
+            remove(session, id, removed, self.purge).await
         })
         .await;
         many::report(session.ui(), self.output.output, results)
@@ -135,7 +139,13 @@ async fn record_count(session: &Session, id: &ConnectionId) -> Result<u64, Error
     Ok(log.newest_commit().map_or(0, |commit| commit.receipt.records.next))
 }
 
-async fn remove(session: &Session, id: &ConnectionId, purge: bool) -> Result<Report, Error> {
+/// Removes the connection. `removed` says what became of its records, unless they stay.
+async fn remove(
+    session: &Session,
+    id: &ConnectionId,
+    removed: Option<String>,
+    purge: bool,
+) -> Result<Report, Error> {
     let folder = session.store().await?.connection(id);
     let Some(newest) = definitions::newest(&folder).await? else {
         return Err(session.unknown(id).await);
@@ -146,7 +156,10 @@ async fn remove(session: &Session, id: &ConnectionId, purge: bool) -> Result<Rep
         Err(ScheduleError::NotFound { .. }) => Vec::new(),
         Err(error) => return Err(error.into()),
     };
-    let mut result = format!("removed; {}", stay(record_count(session, id).await?));
+    let mut result = match removed {
+        Some(removed) => format!("{removed}; the connection is removed"),
+        None => format!("removed; {}", stay(record_count(session, id).await?)),
+    };
     if newest.definition.is_some() {
         let removed = StoredDefinition {
             version: newest.version + 1,

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use tidemark_engine::definitions;
 use tidemark_engine::log::Log;
-use tidemark_model::definition::DestinationDefinition;
+use tidemark_engine::store::Folder;
+use tidemark_model::definition::{Deletions, DestinationDefinition};
 use tidemark_model::exception::Verdict;
 use tidemark_model::ids::ConnectionId;
 use tidemark_model::receipt::Receipt;
@@ -50,6 +51,36 @@ pub(super) async fn check(session: &Session, ids: &[ConnectionId]) -> Result<(),
     ))
 }
 
+/// The connections that ever kept records whose rows were gone: they are in no snapshot, so nobody
+/// can say which they are, or how many.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn keeping<'i>(
+    session: &Session,
+    ids: &'i [ConnectionId],
+) -> Result<Vec<&'i ConnectionId>, Error> {
+    let mut keeping = Vec::new();
+    for id in ids {
+        if ever_kept(&session.store().await?.connection(id)).await? {
+            keeping.push(id);
+        }
+    }
+    Ok(keeping)
+}
+
+async fn ever_kept(folder: &Folder) -> Result<bool, Error> {
+    let newest = definitions::newest(folder).await?.map_or(0, |stored| stored.version);
+    for version in 1..=newest {
+        let stored = definitions::at(folder, version).await?;
+        let definition = stored.and_then(|stored| stored.definition);
+        if definition.is_some_and(|one| one.policy().deletions() == Deletions::Keep) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Pauses the connection, removes its records in a last run, and says what that run did; `None`
 /// for a connection that never sent a record.
 ///
@@ -78,6 +109,7 @@ pub(super) async fn remove(
     let Some(stored) = definitions::newest(&folder).await? else {
         return Err(session.unknown(id).await);
     };
+    let kept = ever_kept(&folder).await?;
     let verdict = Verdict::RemoveRecords { definition_version: stored.version };
     decisions::write(session, id, who, newest, verdict).await?;
     let trigger = start::trigger(session, id).await?;
@@ -96,5 +128,7 @@ pub(super) async fn remove(
             counted(push.rejected, "removal")
         )));
     }
-    Ok(Some(format!("run {number} removed {}", counted(push.acknowledged, "record"))))
+    let removed = counted(push.acknowledged, "record");
+    let but = if kept { "; what `deletions = \"keep\"` left behind stays" } else { "" };
+    Ok(Some(format!("run {number} removed {removed}{but}")))
 }
