@@ -321,7 +321,11 @@ deletions = "{}"
         let record = serde_json::json!({ "id": id, "firstname": first_name }).to_string();
         let writes = vec![Write { key: self.keys[member].clone(), id, record }];
         let batch = Batch { kind: BatchKind::Write, writes };
-        self.runtime.block_on(destination.apply(&batch)).unwrap();
+        let written = async {
+            let slot = destination.slot().await;
+            destination.apply(slot, &batch).await
+        };
+        self.runtime.block_on(written).unwrap();
     }
 
     pub(crate) fn record_id(&self, member: usize) -> String {

@@ -10,7 +10,7 @@ use std::{
 
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
-use tidemark_engine::port::{Connectors, Destination, Source, SystemClock};
+use tidemark_engine::port::{Connectors, Destination, Slots, Source, SystemClock};
 use tidemark_model::{
     definition::{Definition, DestinationDefinition, SourceDefinition},
     failure::{Failure, FailureKind, Side},
@@ -19,7 +19,7 @@ use tidemark_model::{
 };
 
 use crate::{
-    http::{Caller, Network, SlotRule, Slots, Transport},
+    http::{Caller, Network, SlotRule, Transport},
     mailchimp::{self, Account, MailchimpSource, Mapping, SERVER_GIVES_UP_AFTER, Subject},
     record_api::{self, RecordApiDestination},
 };
@@ -63,8 +63,8 @@ pub struct VisibleList {
 pub struct HttpConnectors {
     transport: Arc<dyn Transport>,
     secrets: Box<dyn SecretLookup + Send + Sync>,
-    /// By the credential's digest, so that no secret is kept as a key.
-    slots: Mutex<HashMap<[u8; 32], Arc<Slots>>>,
+    /// By the credential's side and digest, so that no secret is kept as a key.
+    slots: Mutex<HashMap<(Side, [u8; 32]), Arc<Slots>>>,
 }
 
 impl fmt::Debug for HttpConnectors {
@@ -91,8 +91,14 @@ impl HttpConnectors {
         Self { transport, secrets: Box::new(secrets), slots: Mutex::default() }
     }
 
-    fn caller(&self, side: Side, system: &'static str, timeout: Duration) -> Caller {
-        Caller { transport: Arc::clone(&self.transport), side, system, timeout, slots: None }
+    fn caller(
+        &self,
+        side: Side,
+        system: &'static str,
+        timeout: Duration,
+        slots: SlotRule,
+    ) -> Caller {
+        Caller { transport: Arc::clone(&self.transport), side, system, timeout, slots }
     }
 
     fn secret(
@@ -135,18 +141,18 @@ impl HttpConnectors {
         (limit, timeout): (u32, Duration),
     ) -> Result<Account, Failure> {
         let key = self.secret(api_key, Side::Source, connection)?;
-        let slots = SlotRule { slots: self.slots(&key), limit, at_work: SERVER_GIVES_UP_AFTER };
-        let caller =
-            Caller { slots: Some(slots), ..self.caller(Side::Source, "Mailchimp", timeout) };
+        let slots = self.slots(Side::Source, &key);
+        let slots = SlotRule { slots, limit, at_work: SERVER_GIVES_UP_AFTER };
+        let caller = self.caller(Side::Source, "Mailchimp", timeout, slots);
         let subject = Subject { connection: connection.clone(), key: api_key.clone() };
         Account::new(caller, key, subject, base_url)
     }
 
     /// The requests under way with a credential.
-    fn slots(&self, key: &SecretString) -> Arc<Slots> {
+    fn slots(&self, side: Side, key: &SecretString) -> Arc<Slots> {
         let digest = *blake3::hash(key.expose_secret().as_bytes()).as_bytes();
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(slots.entry(digest).or_default())
+        Arc::clone(slots.entry((side, digest)).or_default())
     }
 }
 
@@ -173,7 +179,12 @@ impl Connectors for HttpConnectors {
             DestinationDefinition::RecordApi(api) => {
                 let key = self.secret(api.api_key(), Side::Destination, definition.id())?;
                 let timeout = api.request_timeout();
-                let caller = self.caller(Side::Destination, "the record API", timeout);
+                let slots = SlotRule {
+                    slots: self.slots(Side::Destination, &key),
+                    limit: api.simultaneous_batches().max(1),
+                    at_work: timeout + api.settle(),
+                };
+                let caller = self.caller(Side::Destination, "the record API", timeout, slots);
                 let client = record_api::Client::new(caller, &key, definition, api)?;
                 Ok(Arc::new(RecordApiDestination::new(client, definition, api)))
             }

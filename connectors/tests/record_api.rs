@@ -2,11 +2,18 @@
 
 use std::sync::Arc;
 
-use tidemark_engine::port::{Batch, BatchKind, Connectors, Destination, Rejection, Write};
+use async_trait::async_trait;
+use futures::FutureExt;
+use reqwest::Request;
+use tidemark_connectors::{Broken, BrokenKind, Received, Transport};
+use tidemark_engine::port::{
+    Batch, BatchKind, BatchOutcome, Connectors, Destination, Rejection, Write,
+};
 use tidemark_model::failure::{Failure, FailureClass, FailureKind};
 use tidemark_simulator::{BatchLimits, Fault, FaultAction, Operation, RejectRule, Seed, Side};
+use tokio::time::Instant;
 
-use crate::support::{Bench, Lines, RECORD_KEY, connectors};
+use crate::support::{Bench, Lines, RECORD_KEY, connectors, connectors_over, definition};
 
 const TOMBSTONE: &str = "delete = { tombstone = \"deleted\" }";
 const DELETE: &str = "delete = { method = \"DELETE\", path = \"/record/{id}\" }";
@@ -16,6 +23,11 @@ async fn bench(destination: &str) -> (Bench, Arc<dyn Destination>) {
     let bench = Bench::with(&Seed::of(0), &lines).await;
     let destination = connectors().destination(&bench.definition).unwrap();
     (bench, destination)
+}
+
+/// Applies a batch as soon as there is a place for it.
+async fn apply(destination: &dyn Destination, batch: &Batch) -> Result<BatchOutcome, Failure> {
+    destination.apply(destination.slot().await, batch).await
 }
 
 fn writes(count: usize) -> Batch {
@@ -38,8 +50,8 @@ fn removals(count: usize) -> Batch {
 #[tokio::test]
 async fn every_write_says_that_the_record_is_alive_and_a_tombstone_empties_it() {
     let (bench, destination) = bench(TOMBSTONE).await;
-    destination.apply(&writes(2)).await.unwrap();
-    destination.apply(&removals(1)).await.unwrap();
+    apply(&*destination, &writes(2)).await.unwrap();
+    apply(&*destination, &removals(1)).await.unwrap();
     let records = bench.world().records(RECORD_KEY).unwrap();
     let expected = [
         serde_json::json!({"id": "newsletter:0", "email": "", "firstname": "", "lastname": "",
@@ -53,17 +65,17 @@ async fn every_write_says_that_the_record_is_alive_and_a_tombstone_empties_it() 
 #[tokio::test]
 async fn a_batch_is_one_request_and_a_removal_by_address_is_one_each() {
     let (bench, destination) = bench(TOMBSTONE).await;
-    let outcome = destination.apply(&writes(300)).await.unwrap();
+    let outcome = apply(&*destination, &writes(300)).await.unwrap();
     assert_eq!(outcome.cost.request_count, 1);
     let call = bench.world().ledger().calls.remove(0);
     assert_eq!(outcome.cost.bytes_sent, call.bytes_in);
     assert_eq!(outcome.cost.bytes_received, call.bytes_out);
-    assert_eq!(destination.apply(&removals(300)).await.unwrap().cost.request_count, 1);
+    assert_eq!(apply(&*destination, &removals(300)).await.unwrap().cost.request_count, 1);
 
     let (bench, destination) = self::bench(DELETE).await;
     assert_eq!(destination.capabilities().removal_batch_records, 1);
-    destination.apply(&writes(3)).await.unwrap();
-    assert_eq!(destination.apply(&removals(3)).await.unwrap().cost.request_count, 3);
+    apply(&*destination, &writes(3)).await.unwrap();
+    assert_eq!(apply(&*destination, &removals(3)).await.unwrap().cost.request_count, 3);
     let ledger = bench.world().ledger();
     assert_eq!((ledger.count(Operation::Write), ledger.count(Operation::Delete)), (1, 3));
     assert_eq!(bench.world().record_count(RECORD_KEY).unwrap(), 0);
@@ -76,7 +88,7 @@ async fn records_that_are_refused_in_an_answer_of_success_are_rejected() {
         let mut rule = RejectRule::records(["newsletter:1"], status);
         rule.message = "ada1@example.com is not valid".to_owned();
         bench.world().reject_when(RECORD_KEY, rule).unwrap();
-        let outcome = destination.apply(&writes(3)).await.unwrap();
+        let outcome = apply(&*destination, &writes(3)).await.unwrap();
         let id = "newsletter:1".to_owned();
         assert_eq!(outcome.rejections, [Rejection { id, reason: "… is not valid".to_owned() }]);
         assert_eq!(bench.world().record_count(RECORD_KEY).unwrap(), 2);
@@ -89,28 +101,28 @@ async fn a_batch_that_is_refused_as_a_whole_is_left_to_the_caller_to_split() {
     let mut rule = RejectRule::batches_with(["newsletter:1"]);
     rule.message = "ada1@example.com is not valid".to_owned();
     bench.world().reject_when(RECORD_KEY, rule).unwrap();
-    let failure = destination.apply(&writes(3)).await.unwrap_err();
+    let failure = apply(&*destination, &writes(3)).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Rejected);
     assert_eq!(failure.message, "the record API refused the batch: 400 … is not valid");
 
     let limits = BatchLimits { record_count: 2, ..BatchLimits::default() };
     bench.world().clear_rejects(RECORD_KEY).unwrap();
     bench.world().set_batch_limits(RECORD_KEY, limits).unwrap();
-    let failure = destination.apply(&writes(3)).await.unwrap_err();
+    let failure = apply(&*destination, &writes(3)).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Rejected);
     assert!(failure.message.starts_with("the record API finds the batch too large"), "{failure}");
-    destination.apply(&writes(2)).await.unwrap();
+    apply(&*destination, &writes(2)).await.unwrap();
 }
 
 async fn failure_of(action: FaultAction) -> Failure {
     let (bench, destination) = bench(TOMBSTONE).await;
     bench.world().add_fault(Fault::next(Side::Destination, action));
-    let failure = destination.apply(&writes(3)).await.expect_err("it is not taken");
+    let failure = apply(&*destination, &writes(3)).await.expect_err("it is not taken");
     assert_eq!(bench.world().ledger().destination.call_count, 1, "nobody asks again");
     let shown = format!("{failure:?}");
     assert!(!shown.contains(RECORD_KEY) && !shown.contains("example.com"), "{shown}");
     // The same batch again mends whatever was left of it.
-    destination.apply(&writes(3)).await.unwrap();
+    apply(&*destination, &writes(3)).await.unwrap();
     assert_eq!(bench.world().record_count(RECORD_KEY).unwrap(), 3);
     failure
 }
@@ -161,7 +173,7 @@ async fn an_unknown_key_is_told_by_check_without_showing_it() {
 async fn removing_without_a_rule_is_refused() {
     let (_bench, destination) = bench("").await;
     assert!(!destination.capabilities().deletes);
-    let failure = destination.apply(&removals(1)).await.unwrap_err();
+    let failure = apply(&*destination, &removals(1)).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Invalid);
 }
 
@@ -170,12 +182,12 @@ async fn records_are_read_back_page_by_page_without_the_deleted_ones() {
     let (bench, destination) =
         bench(&format!("{TOMBSTONE}\nread = {{ path = \"/record\" }}")).await;
     assert!(destination.capabilities().reads_back);
-    destination.apply(&writes(1_500)).await.unwrap();
-    destination.apply(&removals(2)).await.unwrap();
+    apply(&*destination, &writes(1_500)).await.unwrap();
+    apply(&*destination, &removals(2)).await.unwrap();
     let foreign = Write { key: "x".to_owned(), id: "other:1".to_owned(), record: String::new() };
     let record = r#"{"id":"other:1"}"#.to_owned();
     let others = Batch { kind: BatchKind::Write, writes: vec![Write { record, ..foreign }] };
-    destination.apply(&others).await.unwrap();
+    apply(&*destination, &others).await.unwrap();
 
     let (mut after, mut live, mut deleted) = (String::new(), 0, 0);
     loop {
@@ -200,9 +212,57 @@ async fn records_are_read_back_page_by_page_without_the_deleted_ones() {
 async fn records_that_cannot_be_read_back_are_a_failure_and_never_the_end() {
     for action in [FaultAction::CutShort, FaultAction::Html { status: 200 }] {
         let (bench, destination) = bench("read = { path = \"/record\" }").await;
-        destination.apply(&writes(3)).await.unwrap();
+        apply(&*destination, &writes(3)).await.unwrap();
         bench.world().add_fault(Fault::next(Side::Destination, action));
         let failure = destination.read_back("").await.unwrap_err();
         assert_eq!(failure.kind, FailureKind::Transient);
     }
+}
+
+#[tokio::test]
+async fn writes_with_one_key_share_its_places() {
+    let (bench, _) = bench("simultaneous_batches = 2").await;
+    let connectors = connectors();
+    let destination = || connectors.destination(&bench.definition).unwrap();
+    let (one, other) = (destination(), destination());
+    let hold = FaultAction::Hold { id: "held".to_owned() };
+    bench.world().add_fault(Fault::next(Side::Destination, hold).times(2));
+    let batch = writes(1);
+    let look = async {
+        bench.world().wait_held("held", 2).await;
+        assert!(other.slot().now_or_never().is_none());
+        bench.world().release("held");
+    };
+    let (first, second, third, ()) =
+        tokio::join!(apply(&*one, &batch), apply(&*one, &batch), apply(&*other, &batch), look);
+    for outcome in [first, second, third] {
+        outcome.unwrap();
+    }
+    let ledger = bench.world().ledger();
+    assert_eq!((ledger.count(Operation::Write), ledger.peaks.get(RECORD_KEY)), (3, Some(&2)));
+}
+
+/// A network on which no answer comes.
+struct Silence;
+
+#[async_trait]
+impl Transport for Silence {
+    async fn exchange(&self, request: Request) -> Result<Received, Broken> {
+        let timeout = *request.timeout().unwrap();
+        tokio::time::sleep(timeout).await;
+        Err(Broken { kind: BrokenKind::TimedOut, causes: Vec::new() })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_without_an_answer_keeps_its_place_as_long_as_it_may_take_effect() {
+    let limits = "simultaneous_batches = 1\nrequest_timeout = \"60s\"\nsettle = \"30s\"";
+    let lines = Lines { destination: limits.to_owned(), ..Lines::default() };
+    let definition = definition("http://records.test", &lines);
+    let destination = connectors_over(Arc::new(Silence)).destination(&definition).unwrap();
+    let started = Instant::now();
+    let failure = apply(&*destination, &writes(1)).await.unwrap_err();
+    assert_eq!((failure.kind, started.elapsed().as_secs()), (FailureKind::Transient, 60));
+    drop(destination.slot().await);
+    assert_eq!(started.elapsed().as_secs(), 90);
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, sync::OnceLock};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tidemark_connectors::{
-    HttpConnectors,
+    HttpConnectors, Transport,
     conformance::{MemoryReading, MemorySnapshot, Seconds, SourceSubject, TestHost, read_through},
 };
 use tidemark_engine::port::{Connectors, ReadRequest, Reading, Source};
@@ -31,6 +31,11 @@ pub(crate) fn connectors() -> HttpConnectors {
         rustls::crypto::ring::default_provider().install_default().expect("nobody else does");
     });
     HttpConnectors::new(Secrets).expect("a client without certificates can be set up")
+}
+
+/// Over another transport than the network.
+pub(crate) fn connectors_over(transport: Arc<dyn Transport>) -> HttpConnectors {
+    HttpConnectors::over(transport, Secrets)
 }
 
 struct Secrets;

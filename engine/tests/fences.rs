@@ -13,7 +13,7 @@ use tidemark_model::{
 
 use crate::support::{Fault, RunEnd, TestHost, World};
 
-async fn synced() -> World {
+pub(crate) async fn synced() -> World {
     let world = World::new().await;
     for key in ["a", "b", "c", "d", "e", "f"] {
         world.listing.put(key, "x");
@@ -24,7 +24,7 @@ async fn synced() -> World {
     world
 }
 
-async fn prepared(world: &World, host: &TestHost) -> Computed {
+pub(crate) async fn prepared(world: &World, host: &TestHost) -> Computed {
     let ReadOutcome::Read(summary) = world.engine.read(host, &world.connection).await.unwrap()
     else {
         panic!("something was new")

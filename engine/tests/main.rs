@@ -12,6 +12,7 @@ mod freshness;
 mod histories;
 mod holds;
 mod refusals;
+mod slots;
 mod store_faults;
 mod support;
 mod sweep_histories;

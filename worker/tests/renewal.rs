@@ -15,7 +15,7 @@ use tidemark_engine::{
     definitions::{StoredDefinition, put},
     port::{
         Batch, BatchOutcome, Capabilities, Connectors, Destination, FoundRow, Host, Mirror,
-        PageWriter, ReadBack, ReadRequest, Reading, Source,
+        PageWriter, ReadBack, ReadRequest, Reading, Slot, Source,
     },
     store::Store,
 };
@@ -99,7 +99,11 @@ impl Destination for Script {
         unreachable!("nobody checks")
     }
 
-    async fn apply(&self, _: &Batch) -> Result<BatchOutcome, Failure> {
+    async fn slot(&self) -> Slot {
+        unreachable!("nothing is sent")
+    }
+
+    async fn apply(&self, _: Slot, _: &Batch) -> Result<BatchOutcome, Failure> {
         unreachable!("nothing is sent")
     }
 

@@ -55,7 +55,8 @@ async fn apply(subject: &dyn DestinationSubject, kind: BatchKind, writes: &[Writ
     };
     for writes in writes.chunks(size) {
         let batch = Batch { kind, writes: writes.to_vec() };
-        let outcome = destination.apply(&batch).await.expect("the batch is fine");
+        let slot = destination.slot().await;
+        let outcome = destination.apply(slot, &batch).await.expect("the batch is fine");
         assert_eq!(outcome.rejections, []);
         assert!(outcome.cost.request_count > 0, "what it cost is told");
     }
@@ -74,7 +75,9 @@ async fn writing_again_leaves_the_same_state(subject: &dyn DestinationSubject) {
 async fn an_empty_batch_changes_nothing(subject: &dyn DestinationSubject) {
     let before = subject.names();
     let batch = Batch { kind: BatchKind::Write, writes: Vec::new() };
-    let outcome = subject.destination().apply(&batch).await.expect("nothing can go wrong");
+    let destination = subject.destination();
+    let slot = destination.slot().await;
+    let outcome = destination.apply(slot, &batch).await.expect("nothing can go wrong");
     assert_eq!(outcome.rejections, []);
     assert_eq!(subject.names(), before);
 }

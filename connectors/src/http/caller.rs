@@ -3,10 +3,10 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use reqwest::Request;
-use tidemark_engine::port::Clock;
+use tidemark_engine::port::{Clock, Slot, Slots};
 use tidemark_model::failure::{Failure, FailureKind, Side};
 
-use super::{Answer, Broken, BrokenKind, Received, Slots, Transport, transport::BODY_LIMIT};
+use super::{Answer, Broken, BrokenKind, Received, Transport, transport::BODY_LIMIT};
 
 /// Makes requests to one system.
 #[derive(Clone)]
@@ -17,7 +17,7 @@ pub(crate) struct Caller {
     pub(crate) system: &'static str,
     /// When a request without an answer is given up.
     pub(crate) timeout: Duration,
-    pub(crate) slots: Option<SlotRule>,
+    pub(crate) slots: SlotRule,
 }
 
 impl fmt::Debug for Caller {
@@ -31,34 +31,42 @@ impl fmt::Debug for Caller {
 pub(crate) struct SlotRule {
     pub(crate) slots: Arc<Slots>,
     pub(crate) limit: u32,
-    /// How long the server may work on a request that was given up.
+    /// How long the server may work on a request that was given up, from when it was sent.
     pub(crate) at_work: Duration,
 }
 
 impl Caller {
-    /// Makes a request once and takes in the whole answer, whatever its status.
+    /// Waits for a place among the requests under way.
+    pub(crate) async fn slot(&self) -> Slot {
+        self.slots.slots.take(self.slots.limit).await
+    }
+
+    /// Waits for a place, makes a request once and takes in the whole answer, whatever its status.
     pub(crate) async fn call(
         &self,
+        request: Request,
+        clock: &dyn Clock,
+    ) -> Result<Answer, Failure> {
+        let mut slot = self.slot().await;
+        self.call_in(&mut slot, request, clock).await
+    }
+
+    /// As [`call`](Self::call), in a place that was taken before.
+    pub(crate) async fn call_in(
+        &self,
+        slot: &mut Slot,
         mut request: Request,
         clock: &dyn Clock,
     ) -> Result<Answer, Failure> {
-        let mut slot = match &self.slots {
-            Some(rule) => Some(rule.slots.take(rule.limit).await),
-            None => None,
-        };
         *request.timeout_mut() = Some(self.timeout);
         let bytes_sent = request.body().and_then(reqwest::Body::as_bytes).map_or(0, <[u8]>::len);
-        if let (Some(slot), Some(rule)) = (&mut slot, &self.slots) {
-            slot.sent(rule.at_work);
-        }
+        slot.sent(self.slots.at_work);
         let sent_at = clock.now();
         let started = clock.monotonic();
         let outcome = self.transport.exchange(request).await;
         let duration = clock.monotonic().saturating_sub(started);
         let timed_out = |broken: &Broken| broken.kind == BrokenKind::TimedOut;
-        if let Some(slot) = slot
-            && !outcome.as_ref().is_err_and(timed_out)
-        {
+        if !outcome.as_ref().is_err_and(timed_out) {
             slot.ended();
         }
         let Received { status, headers, body } = outcome.map_err(|broken| self.failure(broken))?;

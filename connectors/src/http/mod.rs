@@ -6,11 +6,9 @@
 mod answer;
 mod caller;
 mod date;
-mod slots;
 mod transport;
 
 pub(crate) use answer::Answer;
 pub(crate) use caller::{Caller, SlotRule};
-pub(crate) use slots::Slots;
 pub(crate) use transport::Network;
 pub use transport::{Broken, BrokenKind, Received, Transport};

@@ -6,7 +6,7 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderName, HeaderValue},
 };
 use secrecy::{ExposeSecret, SecretString};
-use tidemark_engine::port::Clock;
+use tidemark_engine::port::{Clock, Slot};
 use tidemark_model::{
     definition::{Definition, RecordApiDefinition},
     failure::{Failure, FailureKind, Side},
@@ -51,13 +51,23 @@ impl Client {
         Ok(Self { caller, url: api.url().clone(), header: (name, value), subject })
     }
 
+    /// Waits for a place among the requests under way.
+    pub(super) async fn slot(&self) -> Slot {
+        self.caller.slot().await
+    }
+
     /// Posts a JSON array.
-    pub(super) async fn post(&self, body: String, clock: &dyn Clock) -> Result<Answer, Failure> {
+    pub(super) async fn post(
+        &self,
+        slot: &mut Slot,
+        body: String,
+        clock: &dyn Clock,
+    ) -> Result<Answer, Failure> {
         let mut request = self.request(Method::POST, self.url.clone());
         let json = HeaderValue::from_static("application/json");
         request.headers_mut().insert(CONTENT_TYPE, json);
         *request.body_mut() = Some(body.into());
-        self.caller.call(request, clock).await
+        self.caller.call_in(slot, request, clock).await
     }
 
     /// Asks for what is at a path.
@@ -74,8 +84,13 @@ impl Client {
     }
 
     /// Deletes what is at a removal's address.
-    pub(super) async fn delete(&self, url: Url, clock: &dyn Clock) -> Result<Answer, Failure> {
-        self.caller.call(self.request(Method::DELETE, url), clock).await
+    pub(super) async fn delete(
+        &self,
+        slot: &mut Slot,
+        url: Url,
+        clock: &dyn Clock,
+    ) -> Result<Answer, Failure> {
+        self.caller.call_in(slot, self.request(Method::DELETE, url), clock).await
     }
 
     /// The address of one record. `None` for an id that cannot stand in a path (`..`).

@@ -1,11 +1,10 @@
 //! A record API as a destination.
 
 use async_trait::async_trait;
-use futures::stream::{self, StreamExt};
 use reqwest::StatusCode;
 use tidemark_engine::port::{
-    Batch, BatchKind, BatchOutcome, Capabilities, Destination, ReadBack, Rejection, SystemClock,
-    Write,
+    Batch, BatchKind, BatchOutcome, Capabilities, Destination, ReadBack, Rejection, Slot,
+    SystemClock, Write,
 };
 use tidemark_model::{
     check::DestinationCheck,
@@ -72,8 +71,13 @@ impl RecordApiDestination {
     }
 
     /// Posts a body that carries `records`.
-    async fn post(&self, body: String, records: &[Write]) -> Result<BatchOutcome, Failure> {
-        let answer = self.client.post(body, &self.clock).await?;
+    async fn post(
+        &self,
+        slot: &mut Slot,
+        body: String,
+        records: &[Write],
+    ) -> Result<BatchOutcome, Failure> {
+        let answer = self.client.post(slot, body, &self.clock).await?;
         self.outcome(&answer, records)
     }
 
@@ -87,28 +91,36 @@ impl RecordApiDestination {
         Ok(BatchOutcome { rejections, cost: answer.cost() })
     }
 
-    /// Removes records one by one, several at once.
-    async fn delete(&self, template: &str, removals: &[Write]) -> Result<BatchOutcome, Failure> {
-        let requests: Vec<_> =
-            removals.iter().map(|removal| self.delete_one(template, removal)).collect();
-        let mut removed =
-            stream::iter(requests).buffer_unordered(self.capabilities.simultaneous_batches);
+    /// Removes records one after the other: a batch has one place, and by the capabilities it is
+    /// one record.
+    async fn delete(
+        &self,
+        slot: &mut Slot,
+        template: &str,
+        removals: &[Write],
+    ) -> Result<BatchOutcome, Failure> {
         let mut whole = BatchOutcome::default();
-        while let Some(outcome) = removed.next().await {
-            let BatchOutcome { rejections, cost } = outcome?;
+        for removal in removals {
+            let BatchOutcome { rejections, cost } =
+                self.delete_one(slot, template, removal).await?;
             whole.rejections.extend(rejections);
             whole.cost.add(cost);
         }
         Ok(whole)
     }
 
-    async fn delete_one(&self, template: &str, removal: &Write) -> Result<BatchOutcome, Failure> {
+    async fn delete_one(
+        &self,
+        slot: &mut Slot,
+        template: &str,
+        removal: &Write,
+    ) -> Result<BatchOutcome, Failure> {
         let Some(url) = self.client.address(template, &removal.id) else {
             let reason = "the id cannot stand in the path of a request".to_owned();
             let rejections = vec![Rejection { id: removal.id.clone(), reason }];
             return Ok(BatchOutcome { rejections, ..BatchOutcome::default() });
         };
-        let answer = self.client.delete(url, &self.clock).await?;
+        let answer = self.client.delete(slot, url, &self.clock).await?;
         // What is not there is removed.
         if matches!(answer.status(), StatusCode::NOT_FOUND | StatusCode::GONE) {
             return Ok(BatchOutcome { cost: answer.cost(), ..BatchOutcome::default() });
@@ -125,7 +137,8 @@ impl Destination for RecordApiDestination {
 
     /// Posts an empty batch: it takes the way of every other batch and changes nothing.
     async fn check(&self) -> Result<DestinationCheck, Failure> {
-        let answer = self.client.post("[]".to_owned(), &self.clock).await?;
+        let mut slot = self.client.slot().await;
+        let answer = self.client.post(&mut slot, "[]".to_owned(), &self.clock).await?;
         let status = answer.status();
         let answered = match status {
             status if status.is_success() => format!("took an empty batch: {status}"),
@@ -138,20 +151,24 @@ impl Destination for RecordApiDestination {
         Ok(DestinationCheck { answer: answered, cost: answer.cost() })
     }
 
-    async fn apply(&self, batch: &Batch) -> Result<BatchOutcome, Failure> {
+    async fn slot(&self) -> Slot {
+        self.client.slot().await
+    }
+
+    async fn apply(&self, mut slot: Slot, batch: &Batch) -> Result<BatchOutcome, Failure> {
         let Batch { kind, writes } = batch;
         if writes.is_empty() {
             return Ok(BatchOutcome::default());
         }
         match (kind, &self.delete) {
             (BatchKind::Write, _) => {
-                self.post(wire::writes(writes, self.tombstone()), writes).await
+                self.post(&mut slot, wire::writes(writes, self.tombstone()), writes).await
             }
             (BatchKind::Remove, Some(DeleteRule::Tombstone { field })) => {
-                self.post(wire::tombstones(writes, field, &self.fields), writes).await
+                self.post(&mut slot, wire::tombstones(writes, field, &self.fields), writes).await
             }
             (BatchKind::Remove, Some(DeleteRule::Request { path })) => {
-                self.delete(path, writes).await
+                self.delete(&mut slot, path, writes).await
             }
             (BatchKind::Remove, None) => {
                 let message = "the destination's definition has no rule for removing records";

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tidemark_model::{check::DestinationCheck, failure::Failure, receipt::Cost};
 
+use super::Slot;
+
 /// A system that is kept in step.
 #[async_trait]
 pub trait Destination: Send + Sync {
@@ -19,15 +21,20 @@ pub trait Destination: Send + Sync {
     /// As [`apply`](Self::apply).
     async fn check(&self) -> Result<DestinationCheck, Failure>;
 
-    /// Carries out a batch, in one request where the destination can. Applying a batch again
-    /// must leave the same state: a lost answer cannot be told from a lost request. One attempt;
-    /// the caller splits what is refused and decides about retries.
+    /// Waits for a place among the requests that may be under way at once, over all that the
+    /// process sends with the same credential. Nothing is sent by it: the caller looks at the log
+    /// once it has the place, since a look from before the wait would be too old.
+    async fn slot(&self) -> Slot;
+
+    /// Carries out a batch in its place, in one request where the destination can. Applying a batch
+    /// again must leave the same state: a lost answer cannot be told from a lost request. One
+    /// attempt; the caller splits what is refused and decides about retries.
     ///
     /// # Errors
     /// `Rejected` when the whole batch was refused for what it holds (the caller bisects);
     /// credentials, rate limits and passing failures under their own kinds. After a passing
     /// failure the batch may have been applied.
-    async fn apply(&self, batch: &Batch) -> Result<BatchOutcome, Failure>;
+    async fn apply(&self, slot: Slot, batch: &Batch) -> Result<BatchOutcome, Failure>;
 
     /// The next records that it holds for this connection, in ascending order of their ids as
     /// bytes, all behind `after`; none means that there are no more. Only called where
@@ -50,7 +57,8 @@ pub struct Capabilities {
     pub removal_batch_records: usize,
     /// The largest batch in bytes of the records' JSON.
     pub batch_bytes: usize,
-    /// How many batches may be on their way at once.
+    /// How many batches may be on their way at once, over all that the process sends with the same
+    /// credential.
     pub simultaneous_batches: usize,
     /// The longest a request may take before it is given up.
     pub request_timeout: Duration,

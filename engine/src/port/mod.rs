@@ -4,6 +4,7 @@
 
 mod destination;
 mod host;
+mod slot;
 mod source;
 
 pub use destination::{
@@ -11,6 +12,7 @@ pub use destination::{
     Write,
 };
 pub use host::{Clock, Connectors, Host, Stop, SystemClock};
+pub use slot::{Slot, Slots};
 pub use source::{
     FoundRow, KeyTime, Mirror, MirrorRow, Page, PageHead, PageWriter, ReadRequest, Reading, Source,
 };

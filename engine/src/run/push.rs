@@ -162,20 +162,21 @@ impl<'p> Push<'p> {
                 .filter(|(index, batch)| batch.kind == kind && !acknowledged.contains_key(index));
             open.map(|(index, _)| index).collect()
         };
-        let slots = Semaphore::new(simultaneous);
+        // Of this push alone: the destination counts what is sent with its credential.
+        let lanes = Semaphore::new(simultaneous);
         let mut first_failure = Ok(());
         // While some batches are on their way, the next ones are loaded and the answers to others
         // become durable. They are loaded in order, so that they are sent in order.
         let mut sent = stream::iter(open)
-            .take_while(|_| futures::future::ready(!slots.is_closed()))
+            .take_while(|_| futures::future::ready(!lanes.is_closed()))
             .map(|index| self.changes.load(index).map(move |batch| (index, batch)))
             .buffered(simultaneous)
-            .map(|(index, batch)| Box::pin(self.one(index, batch, number, sender, &slots)))
+            .map(|(index, batch)| Box::pin(self.one(index, batch, number, sender, &lanes)))
             .buffer_unordered(simultaneous * 2)
             .boxed();
         while let Some(outcome) = sent.next().await {
             if outcome.is_err() {
-                slots.close();
+                lanes.close();
             }
             first_failure = first_failure.and(outcome);
         }
@@ -188,7 +189,7 @@ impl<'p> Push<'p> {
         batch: Result<Batch, StoreError>,
         number: RunNumber,
         sender: &Sender<'_>,
-        slots: &Semaphore,
+        lanes: &Semaphore,
     ) -> Result<(), Failure> {
         let batch = batch?;
         let record_count = batch.writes.len() as u64;
@@ -197,12 +198,12 @@ impl<'p> Push<'p> {
             ack.keep(self.folder, number).await?;
         }
         // They are closed after a failure, which is the one to be told.
-        let Ok(slot) = slots.acquire().await else { return Ok(()) };
+        let Ok(lane) = lanes.acquire().await else { return Ok(()) };
         let answered = sender.apply(batch).await;
         if answered.is_err() {
-            slots.close();
+            lanes.close();
         }
-        drop(slot);
+        drop(lane);
         let (refused, cost) = answered?;
         let ack = Acknowledgement::new(index, record_count, refused, cost);
         let ack = ack.keep(self.folder, number).await?;

@@ -8,7 +8,7 @@ use tidemark_model::{
 };
 
 use super::{acknowledgement::Refused, fence::Fence};
-use crate::port::{Batch, BatchOutcome, Destination, Host, Rejection};
+use crate::port::{Batch, BatchOutcome, Destination, Host, Rejection, Slot};
 
 /// So many refused records are never too many, however small the change set is.
 const HANDFUL: u64 = 5;
@@ -103,11 +103,23 @@ impl Sender<'_> {
     }
 
     async fn request(&self, batch: &Batch) -> Result<BatchOutcome, Failure> {
+        // Before the look: after a wait for it, the look would be too old.
+        let slot = self.slot().await?;
         self.host.check_stop()?;
         let look = self.fence.pass().await?;
-        let outcome = self.destination.apply(batch).await;
+        let outcome = self.destination.apply(slot, batch).await;
         self.fence.close(look, batch).await?;
         outcome
+    }
+
+    /// The place of a request. Others may keep it for long, so the wait ends with the stop.
+    async fn slot(&self) -> Result<Slot, Failure> {
+        loop {
+            tokio::select! {
+                slot = self.destination.slot() => return Ok(slot),
+                () = self.host.stopped() => self.host.check_stop()?,
+            }
+        }
     }
 }
 

@@ -8,7 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use tidemark_engine::port::{
-    Batch, BatchKind, BatchOutcome, Capabilities, Destination as Port, ReadBack, Rejection,
+    Batch, BatchKind, BatchOutcome, Capabilities, Destination as Port, ReadBack, Rejection, Slot,
+    Slots,
 };
 use tidemark_model::{
     check::DestinationCheck,
@@ -62,6 +63,8 @@ pub(crate) struct State {
     pub(crate) refuses_whole: BTreeSet<String>,
     /// Refusals name another id than the one that was sent.
     pub(crate) misnames: bool,
+    /// How often a place was asked for.
+    pub(crate) asked_for_a_slot: u32,
 }
 
 /// Cheap to clone.
@@ -69,6 +72,10 @@ pub(crate) struct State {
 pub(crate) struct Destination {
     state: Arc<Mutex<State>>,
     pub(crate) capabilities: Capabilities,
+    pub(crate) slots: Arc<Slots>,
+    /// Requests that may be under way at once. Any number, unless a test says otherwise: its runs
+    /// are those of more than one worker.
+    pub(crate) slot_limit: u32,
 }
 
 impl Default for Destination {
@@ -83,7 +90,8 @@ impl Default for Destination {
             request_timeout: Duration::from_secs(60),
             settle: Duration::ZERO,
         };
-        Self { state: Arc::default(), capabilities }
+        let slots = Arc::default();
+        Self { state: Arc::default(), capabilities, slots, slot_limit: u32::MAX }
     }
 }
 
@@ -137,7 +145,12 @@ impl Port for Destination {
         unreachable!("no run checks its destination")
     }
 
-    async fn apply(&self, batch: &Batch) -> Result<BatchOutcome, Failure> {
+    async fn slot(&self) -> Slot {
+        self.state().asked_for_a_slot += 1;
+        self.slots.take(self.slot_limit).await
+    }
+
+    async fn apply(&self, _slot: Slot, batch: &Batch) -> Result<BatchOutcome, Failure> {
         let fault = {
             let mut state = self.state();
             let ids = batch.writes.iter().map(|write| write.id.clone()).collect();
