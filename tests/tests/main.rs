@@ -12,6 +12,7 @@ mod kills;
 mod monitor;
 mod operators;
 mod outages;
+mod queries;
 mod races;
 mod sweeps;
 mod zombies;
