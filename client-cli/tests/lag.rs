@@ -8,6 +8,23 @@ use crate::call::Place;
 use crate::definitions::GOOD;
 use crate::ran::Ran;
 
+/// Puts a connection into the store that was applied at an instant.
+fn apply(place: &Place, id: &str, applied_at: &str) {
+    let text = GOOD.replace("acme/news", id);
+    let file = SourceText { name: "good.toml".to_owned(), text };
+    let definition = parse(&[file], &[]).unwrap().remove(0);
+    let store = Store::open(&place.store_url()).unwrap();
+    let stored = StoredDefinition {
+        version: 1,
+        applied_at: applied_at.parse().unwrap(),
+        definition: Some(definition),
+        same_destination: false,
+    };
+    let folder = store.connection(&id.parse().unwrap());
+    let put = definitions::put(&folder, stored);
+    tokio::runtime::Runtime::new().unwrap().block_on(put).unwrap();
+}
+
 #[test]
 fn one_that_ran_is_in_step() {
     let answer = Ran::new().place().call(["lag"]);
@@ -23,23 +40,8 @@ fn one_that_ran_is_in_step() {
 #[test]
 fn the_worst_comes_first_and_causes_are_counted() {
     let place = Place::new().with_store().claimed();
-    for (id, applied_at) in
-        [("acme/young", "2026-01-02T00:00:00Z"), ("globex/old", "2026-01-01T00:00:00Z")]
-    {
-        let text = GOOD.replace("acme/news", id);
-        let file = SourceText { name: "good.toml".to_owned(), text };
-        let definition = parse(&[file], &[]).unwrap().remove(0);
-        let store = Store::open(&place.store_url()).unwrap();
-        let stored = StoredDefinition {
-            version: 1,
-            applied_at: applied_at.parse().unwrap(),
-            definition: Some(definition),
-            same_destination: false,
-        };
-        let folder = store.connection(&id.parse().unwrap());
-        let put = definitions::put(&folder, stored);
-        tokio::runtime::Runtime::new().unwrap().block_on(put).unwrap();
-    }
+    apply(&place, "acme/young", "2026-01-02T00:00:00Z");
+    apply(&place, "globex/old", "2026-01-01T00:00:00Z");
     let answer = place.call(["lag", "-o", "name"]);
     assert_eq!(answer.stdout, "globex/old\nacme/young\n", "{answer}");
     let counted = place.call(["lag", "--by", "account", "-o", "json"]);
@@ -49,4 +51,24 @@ fn the_worst_comes_first_and_causes_are_counted() {
     let table = place.call(["lag"]).stdout;
     assert!(table.contains("2 connections: 0 in step, 2 behind"), "{table}");
     assert!(table.contains("never"), "{table}");
+}
+
+#[test]
+fn a_mute_that_cannot_be_read_is_named_and_the_others_count() {
+    let place = Place::new().with_store().claimed();
+    apply(&place, "acme/young", "2026-01-02T00:00:00Z");
+    let muted = place.call(["mute", "acme", "--until", "1h", "--reason", "they know"]);
+    assert_eq!(muted.code, 0, "{muted}");
+    place.file("store/monitor/mutes/spoiled.json", "{");
+    for verb in ["lag", "mute"] {
+        let answer = place.call([verb]);
+        assert_eq!(answer.code, 0, "{answer}");
+        assert!(answer.stdout.contains("they know"), "{answer}");
+        assert!(answer.stderr.contains("monitor/mutes/spoiled.json is damaged"), "{answer}");
+        assert!(answer.stderr.contains("mutes nothing"), "{answer}");
+    }
+    let lifted = place.call(["mute", "acme", "--lift"]);
+    assert_eq!(lifted.code, 0, "{lifted}");
+    assert!(lifted.stderr.contains("lifted 1 mute"), "{lifted}");
+    assert!(lifted.stderr.contains("monitor/mutes/spoiled.json"), "{lifted}");
 }

@@ -131,7 +131,12 @@ impl Monitor {
     async fn mutes(&self) -> Vec<Mute> {
         let store = self.eyes.store();
         match mutes::current(store, Timestamp::now()).await {
-            Ok(mutes) => mutes.into_iter().map(|(_, mute)| mute).collect(),
+            Ok(mutes) => {
+                for unreadable in &mutes.unreadable {
+                    tracing::warn!(hint = unreadable.hint(), "{unreadable}");
+                }
+                mutes.current.into_iter().map(|(_, mute)| mute).collect()
+            }
             Err(error) => {
                 tracing::warn!(%error, "mutes cannot be read, and count for nothing");
                 Vec::new()

@@ -8,6 +8,7 @@ use tidemark_activities::setup::missing_search_attributes;
 use tidemark_engine::definitions;
 use tidemark_model::ids::ConnectionId;
 use tidemark_monitor::look::Looker;
+use tidemark_monitor::mutes;
 use tidemark_monitor::rules::{Cause, Look, Settings, troubles};
 use tidemark_schedules::{Created, Projection, ProjectionSettings};
 
@@ -133,6 +134,10 @@ async fn platform(session: &Session, temporal: &Temporal) -> Result<Vec<Finding>
     if !on_worker::is_polled(session).await? {
         let subject = format!("task queue {}", session.task_queue());
         needs(subject, "no worker polls it".to_owned(), "tidemark worker");
+    }
+    let mutes = mutes::current(session.store().await?, Timestamp::now()).await?;
+    for unreadable in &mutes.unreadable {
+        needs("mutes".to_owned(), unreadable.to_string(), unreadable.hint());
     }
     Ok(findings)
 }

@@ -70,7 +70,7 @@ impl Args {
                 ));
             }
             (None, false) => {
-                let mutes = mutes::current(store, now).await?;
+                let mutes = current(session, now).await?;
                 let listed: Vec<Listed> =
                     mutes.into_iter().map(|(_, mute)| Listed { mute, now }).collect();
                 session.ui().entries(self.output.output, &listed)?;
@@ -79,7 +79,7 @@ impl Args {
         };
         if self.lift {
             let mut lifted_count = 0;
-            for (name, mute) in mutes::current(store, now).await? {
+            for (name, mute) in current(session, now).await? {
                 if mute.what == what {
                     mutes::lift(store, &name).await?;
                     lifted_count += 1;
@@ -122,6 +122,22 @@ impl Args {
         };
         Ok((until, reason.to_owned()))
     }
+}
+
+/// The mutes in force, each with its name. Of those that cannot be read a warning says so: one of
+/// them may be the one that is looked for.
+///
+/// # Errors
+/// The store does not answer.
+pub(super) async fn current(
+    session: &Session,
+    now: Timestamp,
+) -> Result<Vec<(String, Mute)>, Error> {
+    let mutes = mutes::current(session.store().await?, now).await?;
+    for unreadable in &mutes.unreadable {
+        session.ui().warning(&format!("{unreadable}; {}", unreadable.hint()));
+    }
+    Ok(mutes.current)
 }
 
 /// Reads an instant, or how far it is away.

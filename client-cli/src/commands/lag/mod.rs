@@ -10,12 +10,12 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use serde::Serialize;
 use tidemark_model::ids::ConnectionId;
-use tidemark_monitor::mutes;
 use tidemark_monitor::rules::Mute;
 
 use self::looked::look_at;
 use self::rows::{Behind, alike};
 use self::summary::{Answers, Summary};
+use crate::commands::mute;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::on_worker;
@@ -87,7 +87,7 @@ impl Args {
         if let Some(unknown) = named.iter().flatten().find(|id| !known(id)) {
             return Err(session.unknown(unknown).await);
         }
-        let mutes = mutes::current(session.store().await?, now).await?;
+        let mutes = mute::current(session, now).await?;
         let mutes: Vec<Mute> = mutes.into_iter().map(|(_, mute)| mute).collect();
         let worker_polls = match temporal {
             Some(_) => match on_worker::is_polled(session).await {
