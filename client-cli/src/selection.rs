@@ -4,9 +4,12 @@ use std::fmt;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tidemark_engine::definitions;
 use tidemark_engine::freshness::Subject;
+use tidemark_engine::store::{Store, StoreError};
 use tidemark_model::ids::{AccountId, ConnectionId};
+use tidemark_monitor::look::unreadable;
 use tidemark_schedules::{Listed, ScheduleFilter};
 use tidemark_workflows::health::Health;
 
@@ -15,6 +18,9 @@ use crate::session::Session;
 use crate::ui::text::{joined, number_of};
 
 const HEADING: &str = "Which connections";
+
+/// Definitions that are read at once.
+const SIMULTANEOUS: usize = 16;
 
 /// Kinds of sources and destinations that a definition can name.
 const SOURCE_KINDS: [&str; 1] = ["mailchimp"];
@@ -155,17 +161,38 @@ impl Selection {
             listed.binary_search(id).is_err()
                 && (self.account.is_empty() || self.account.contains(&id.account()))
         });
-        let stored = definitions::newest_of(store, ids).await?;
-        let matching = stored.into_iter().filter_map(|(id, stored)| {
-            let definition = stored.definition?;
-            let one_of = |kinds: &[String], kind: &str| {
-                kinds.is_empty() || kinds.iter().any(|wanted| wanted == kind)
-            };
-            let matches = one_of(&self.source, definition.source().kind())
-                && one_of(&self.destination, definition.destination().kind());
-            matches.then_some(id)
+        let matching: Vec<Option<ConnectionId>> = stream::iter(ids)
+            .map(|id| self.defined(store, id))
+            .buffered(SIMULTANEOUS)
+            .try_collect()
+            .await?;
+        Ok(matching.into_iter().flatten().collect())
+    }
+
+    /// The connection, if it is defined and matches. One whose definition cannot be read matches
+    /// unless a kind is asked for, which nobody can know of it: the verb says what is wrong with it.
+    async fn defined(
+        &self,
+        store: &Store,
+        id: ConnectionId,
+    ) -> Result<Option<ConnectionId>, StoreError> {
+        let stored = match definitions::newest(&store.connection(&id)).await {
+            Ok(stored) => stored,
+            Err(error) if unreadable(&error) && !self.asks_kind() => return Ok(Some(id)),
+            Err(error) => return Err(error),
+        };
+        let one_of = |kinds: &[String], kind: &str| {
+            kinds.is_empty() || kinds.iter().any(|wanted| wanted == kind)
+        };
+        let matches = stored.and_then(|stored| stored.definition).is_some_and(|definition| {
+            one_of(&self.source, definition.source().kind())
+                && one_of(&self.destination, definition.destination().kind())
         });
-        Ok(matching.collect())
+        Ok(matches.then_some(id))
+    }
+
+    fn asks_kind(&self) -> bool {
+        !self.source.is_empty() || !self.destination.is_empty()
     }
 
     /// Whether it says something that only visibility knows.

@@ -72,3 +72,23 @@ fn a_mute_that_cannot_be_read_is_named_and_the_others_count() {
     assert!(lifted.stderr.contains("lifted 1 mute"), "{lifted}");
     assert!(lifted.stderr.contains("monitor/mutes/spoiled.json"), "{lifted}");
 }
+
+#[test]
+fn a_definition_that_cannot_be_read_is_behind_and_hides_no_other_one() {
+    let place = Place::new().with_store().claimed();
+    apply(&place, "acme/young", "2026-01-02T00:00:00Z");
+    place.file("store/connections/acme/spoiled/definitions/0000000001.json", "{");
+    let answer = place.call(["lag", "-o", "json"]);
+    assert_eq!(answer.code, 0, "{answer}");
+    let shown: serde_json::Value = serde_json::from_str(&answer.stdout).unwrap();
+    assert_eq!(shown["summary"]["behind_count"], 2, "{shown}");
+    let behind = shown["behind"].as_array().unwrap();
+    let spoiled = behind.iter().find(|one| one["id"] == "acme/spoiled").unwrap();
+    let why = spoiled["error"].as_str().unwrap();
+    assert!(why.contains("definitions/0000000001.json is damaged"), "{why}");
+    assert!(behind.iter().any(|one| one["id"] == "acme/young"), "{shown}");
+    // Of what kind it is nobody knows.
+    let kind = place.call(["lag", "--source", "mailchimp"]);
+    assert_eq!(kind.code, 1, "{kind}");
+    assert!(kind.stderr.contains("definitions/0000000001.json is damaged"), "{kind}");
+}

@@ -14,7 +14,8 @@ use crate::rules::{Ended, Facts, Paused, ScheduleState, Terms};
 const NEVER: SignedDuration = SignedDuration::from_hours(100 * 366 * 24);
 
 /// Whether the store answered, and what it holds cannot be used. It stays so.
-pub(crate) fn unreadable(error: &StoreError) -> bool {
+#[must_use]
+pub fn unreadable(error: &StoreError) -> bool {
     matches!(
         error,
         StoreError::Missing { .. } | StoreError::Damaged { .. } | StoreError::NewerFormat { .. }

@@ -22,7 +22,7 @@ use tidemark_schedules::{
 };
 
 use self::damage::Logged;
-pub(crate) use self::damage::unreadable;
+pub use self::damage::unreadable;
 use crate::rules::{Commit, Facts, Look, OpenRun, Paused, ScheduleState};
 
 /// Why a look could not be taken.
