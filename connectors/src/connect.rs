@@ -58,13 +58,15 @@ pub struct VisibleList {
     pub name: String,
 }
 
+/// A credential's side and digest: no secret is kept as a key.
+type Credential = (Side, [u8; 32]);
+
 /// Makes sources and destinations that are reached by HTTP. One for each process: what they share
 /// is the pool of connections, and how many requests each credential has under way.
 pub struct HttpConnectors {
     transport: Arc<dyn Transport>,
     secrets: Box<dyn SecretLookup + Send + Sync>,
-    /// By the credential's side and digest, so that no secret is kept as a key.
-    slots: Mutex<HashMap<(Side, [u8; 32]), Arc<Slots>>>,
+    slots: Mutex<HashMap<Credential, Arc<Slots>>>,
 }
 
 impl fmt::Debug for HttpConnectors {
