@@ -88,9 +88,8 @@ pub(crate) async fn check(
         .execution_timeout(CHECK_TIMEOUT)
         .build();
     let handle = temporal
-        .client
-        .start_workflow(CheckConnection::run, request, options)
-        .await
+        .unless_silent(temporal.client.start_workflow(CheckConnection::run, request, options))
+        .await?
         .map_err(|error| lost(definition, &error))?;
     let info = handle.info();
     let run = RunRef {
@@ -98,8 +97,8 @@ pub(crate) async fn check(
         run_id: info.run_id.clone().unwrap_or_default(),
     };
     tokio::select! {
-        report = handle.get_result(WorkflowGetResultOptions::default()) => {
-            report.or_else(|error| unfinished(temporal, definition, error))
+        report = temporal.unless_silent(handle.get_result(WorkflowGetResultOptions::default())) => {
+            report?.or_else(|error| unfinished(temporal, definition, error))
         }
         () = nobody_takes(temporal, &run) => {
             // It would go on to wait, and be done by whoever comes first.

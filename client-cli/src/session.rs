@@ -12,6 +12,7 @@ use tidemark_engine::freshness::{Look, Subject};
 use tidemark_engine::store::Store;
 use tidemark_model::ids::ConnectionId;
 use tidemark_schedules::connect::{ConnectError, connect_to};
+use tidemark_schedules::patience::{ping, unless_silent};
 use tidemark_schedules::{
     Description, Links, RunRef, ScheduleClient, ScheduleError, ScheduleFilter, is_lost,
 };
@@ -26,7 +27,7 @@ use crate::run::Ending;
 use crate::ui::Ui;
 
 /// Whoever waits at a terminal is told within five seconds that Temporal does not answer.
-const CONNECT_LIMIT: Duration = Duration::from_secs(4);
+const SILENCE_LIMIT: Duration = Duration::from_secs(4);
 
 /// A request that fails is repeated for so long: a server that restarts is not noticed.
 const REPEAT_LIMIT: Duration = Duration::from_secs(4);
@@ -239,6 +240,15 @@ impl Session {
 }
 
 impl Temporal {
+    /// Does work with Temporal for as long as Temporal answers anything at all.
+    ///
+    /// # Errors
+    /// It is silent.
+    pub(crate) async fn unless_silent<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+        let ask = || ping(self.client.connection().clone());
+        unless_silent(SILENCE_LIMIT, ask, Box::pin(work)).await.ok_or_else(|| silent(&self.address))
+    }
+
     /// What a call that failed means for the caller.
     pub(crate) fn failed_to(&self, operation: &'static str, status: Status) -> Error {
         let source = Box::new(status);
@@ -254,15 +264,19 @@ async fn connect() -> Result<Temporal, Error> {
     let address = connection.target.to_string().trim_end_matches('/').to_owned();
     connection.identity = identity();
     connection.retry_options = RetryOptions::builder().max_elapsed_time(Some(REPEAT_LIMIT)).build();
-    let client = timeout(CONNECT_LIMIT, connect_to(connection, client)).await.map_err(|_| {
-        Error::TemporalSilent { address: address.clone(), seconds: CONNECT_LIMIT.as_secs() }
-    })??;
+    let client = timeout(SILENCE_LIMIT, connect_to(connection, client))
+        .await
+        .map_err(|_| silent(&address))??;
     Ok(Temporal {
-        schedules: ScheduleClient::new(&client),
+        schedules: ScheduleClient::new(&client).unless_silent_for(SILENCE_LIMIT),
         namespace: client.namespace(),
         client,
         address,
     })
+}
+
+fn silent(address: &str) -> Error {
+    Error::TemporalSilent { address: address.to_owned(), seconds: SILENCE_LIMIT.as_secs() }
 }
 
 /// The settings of Temporal's own tools. Their error cannot cross threads, so its text is kept.

@@ -25,7 +25,7 @@ use tidemark_workflows::names;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::patience::{Call, Poll, patiently};
+use crate::patience::{Call, Poll, patiently, ping, unless_silent};
 use crate::{
     Description, Operation, Pause, Projection, ScheduleError, Standing, Undo,
     pause::{add, note},
@@ -80,13 +80,26 @@ impl Change<'_> {
 pub struct ScheduleClient {
     connection: Connection,
     namespace: String,
+    /// `None`: a call has the time that a busy server may need.
+    silence_limit: Option<Duration>,
 }
 
 impl ScheduleClient {
     /// Over an established connection, for the client's namespace.
     #[must_use]
     pub fn new(client: &Client) -> Self {
-        Self { connection: client.connection().clone(), namespace: client.namespace() }
+        Self {
+            connection: client.connection().clone(),
+            namespace: client.namespace(),
+            silence_limit: None,
+        }
+    }
+
+    /// Gives a call up once the server has answered nothing for so long, whatever it is asked: for
+    /// those whom a person waits for.
+    #[must_use]
+    pub fn unless_silent_for(self, limit: Duration) -> Self {
+        Self { silence_limit: Some(limit), ..self }
     }
 
     /// Creates the schedule of a connection that has none: it runs from its next tick on.
@@ -329,13 +342,19 @@ impl ScheduleClient {
         }
     }
 
-    /// Makes a call, [`patiently`].
+    /// Makes a call, [`patiently`] and [unless the server is silent](unless_silent).
     pub(crate) async fn call<M: Clone, T>(
         &self,
         call: Call<dyn WorkflowService, M, T>,
         message: M,
     ) -> Result<T, Status> {
-        patiently(&mut *self.connection.workflow_service(), call, message).await
+        let mut service = self.connection.workflow_service();
+        // A request may be large, and those who call have futures of their own.
+        let work = Box::pin(patiently(&mut *service, call, message));
+        let Some(limit) = self.silence_limit else { return work.await };
+        unless_silent(limit, || ping(self.connection.clone()), work)
+            .await
+            .unwrap_or_else(|| Err(Status::unavailable(format!("no answer within {limit:?}"))))
     }
 
     pub(crate) fn namespace(&self) -> &str {

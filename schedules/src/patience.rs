@@ -3,8 +3,13 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use temporalio_client::tonic::{Code, IntoRequest as _, Request, Response, Status};
-use tokio::time::Instant;
+use temporalio_client::{
+    Connection,
+    grpc::WorkflowService as _,
+    tonic::{Code, IntoRequest as _, Request, Response, Status},
+};
+use temporalio_common::protos::temporal::api::workflowservice::v1::GetSystemInfoRequest;
+use tokio::time::{Instant, sleep, timeout};
 
 /// A request that takes longer is given up; the server's own limit for it is 10 s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,6 +51,37 @@ fn request<T>(message: T) -> Request<T> {
     request
 }
 
+/// Does work with a server for as long as the server is there. While the work takes long, `ask` asks
+/// a question that costs the server nothing: a busy server needs long for a request, and one that is
+/// not there answers nothing at all. `None` if no question was answered for `limit`.
+pub async fn unless_silent<T, A: Future>(
+    limit: Duration,
+    ask: impl Fn() -> A,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let half = limit / 2;
+    let silence = async {
+        loop {
+            sleep(half).await;
+            if timeout(half, ask()).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        // An answer that comes at the last moment is one.
+        biased;
+        done = work => Some(done),
+        () = silence => None,
+    }
+}
+
+/// The question of [`unless_silent`]. An error is an answer too: the work meets it as well.
+pub async fn ping(connection: Connection) {
+    let request = GetSystemInfoRequest::default().into_request();
+    drop(connection.workflow_service().get_system_info(request).await);
+}
+
 /// Pauses between looks at something that changes soon: 10 ms, then twice as long each time.
 pub struct Poll(Duration);
 
@@ -57,7 +93,7 @@ impl Default for Poll {
 
 impl Poll {
     pub async fn pause(&mut self, longest: Duration) {
-        tokio::time::sleep(self.0).await;
+        sleep(self.0).await;
         self.0 = (self.0 * 2).min(longest);
     }
 }
@@ -110,6 +146,42 @@ mod tests {
         assert_eq!(error.to_string(), "temporal is too busy to describe the schedule of acme/news");
         let calls = server.call_count;
         assert!((10..30).contains(&calls), "{calls} calls");
+    }
+
+    /// Takes longer than any limit of these tests.
+    async fn work() -> u32 {
+        sleep(Duration::from_secs(60)).await;
+        7
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_answers_nothing_is_given_up_at_the_limit() {
+        let (limit, began_at) = (Duration::from_secs(4), Instant::now());
+        let done = unless_silent(limit, std::future::pending::<()>, work()).await;
+        assert_eq!(done, None);
+        assert_eq!(began_at.elapsed().as_secs(), limit.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_answers_questions_may_take_its_time() {
+        let limit = Duration::from_secs(4);
+        let slow = || sleep(limit / 4);
+        assert_eq!(unless_silent(limit, slow, work()).await, Some(7));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_falls_silent_later_is_given_up_as_well() {
+        let (limit, began_at) = (Duration::from_secs(4), Instant::now());
+        let ask = || {
+            let there = began_at.elapsed() < Duration::from_secs(20);
+            async move {
+                if !there {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        assert_eq!(unless_silent(limit, ask, work()).await, None);
+        assert!(began_at.elapsed() < Duration::from_secs(20) + limit);
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,8 +6,8 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
-    process::{Child, Command},
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{Child, ChildStderr, Command},
     sync::watch,
 };
 
@@ -60,6 +60,76 @@ pub(crate) async fn ask(mut command: Command) -> Answer {
 
 fn code(status: ExitStatus) -> i32 {
     status.code().unwrap_or(-1)
+}
+
+/// A verb that stays until something else ends: a run that it follows. It is killed when this value
+/// goes.
+#[derive(Debug)]
+pub struct Following {
+    child: Child,
+    stderr: Lines<BufReader<ChildStderr>>,
+    told: String,
+}
+
+impl Following {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the program can be started");
+        let stderr = child.stderr.take().expect("stderr is piped");
+        Self { child, stderr: BufReader::new(stderr).lines(), told: String::new() }
+    }
+
+    async fn next_line(&mut self) -> bool {
+        let line = self.stderr.next_line().await.expect("stderr is text");
+        let more = line.is_some();
+        self.told.extend(line.map(|line| line + "\n"));
+        more
+    }
+
+    /// Waits until it has told something that holds `text` on stderr.
+    ///
+    /// # Panics
+    /// When it ends without.
+    pub async fn wait_told(&mut self, text: &str) {
+        while !self.told.contains(text) {
+            assert!(self.next_line().await, "no `{text}` in\n{}", self.told);
+        }
+    }
+
+    /// Ctrl-C.
+    pub async fn interrupt(&self) {
+        send(&self.child, "INT").await;
+    }
+
+    /// What it said, once it has ended.
+    ///
+    /// # Panics
+    /// When its streams are no text.
+    pub async fn ended(mut self) -> Answer {
+        while self.next_line().await {}
+        let output = self.child.wait_with_output().await.expect("it ends");
+        Answer {
+            code: code(output.status),
+            stdout: String::from_utf8(output.stdout).expect("stdout is text"),
+            stderr: self.told,
+        }
+    }
+}
+
+async fn send(child: &Child, signal: &str) {
+    let pid = child.id().expect("it runs").to_string();
+    let status = Command::new("kill").args([&format!("-{signal}"), &pid]).status().await;
+    assert!(status.expect("kill is there").success());
 }
 
 /// A process of a role that stays: a worker, a monitor. It is killed when this value goes.
@@ -138,11 +208,6 @@ impl Role {
 
     /// Sends a signal by name.
     pub async fn signal(&self, name: &str) {
-        let status = Command::new("kill")
-            .args([&format!("-{name}"), &self.pid().to_string()])
-            .status()
-            .await
-            .expect("kill is there");
-        assert!(status.success());
+        send(&self.child, name).await;
     }
 }

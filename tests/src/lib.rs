@@ -8,7 +8,7 @@ mod receiver;
 mod stage;
 mod temporal;
 
-pub use child::{Answer, Role};
+pub use child::{Answer, Following, Role};
 pub use line::Line;
 pub use objects::{Moment, Objects};
 pub use receiver::Receiver;

@@ -15,6 +15,7 @@ mod outages;
 mod queries;
 mod races;
 mod sweeps;
+mod watching;
 mod zombies;
 
 use tidemark_tests::Stage;

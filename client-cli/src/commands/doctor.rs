@@ -126,7 +126,7 @@ async fn platform(session: &Session, temporal: &Temporal) -> Result<Vec<Finding>
         let next_command = Some(command.to_owned());
         findings.push(Finding { subject, finding, repaired: None, next_command });
     };
-    let missing = missing_search_attributes(&temporal.client).await?;
+    let missing = temporal.unless_silent(missing_search_attributes(&temporal.client)).await??;
     if !missing.is_empty() {
         let finding = format!("it lacks the search attributes {}", missing.join(", "));
         needs(format!("namespace {}", temporal.namespace), finding, "tidemark setup");

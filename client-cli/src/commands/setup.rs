@@ -51,9 +51,9 @@ impl Args {
             return Ok(Exit::Ok);
         }
         let temporal = session.temporal().await?;
-        let ensured = ensure_search_attributes(&temporal.client).await?;
+        let ensured = temporal.unless_silent(ensure_search_attributes(&temporal.client)).await??;
         let store = session.claim_store().await?;
-        let sweep = ensure_schedule(&temporal.client, &settings).await?;
+        let sweep = temporal.unless_silent(ensure_schedule(&temporal.client, &settings)).await??;
         ui.subject(
             self.output.output,
             &Prepared {

@@ -162,12 +162,10 @@ impl Temporal {
             skip_archival: true,
             ..GetWorkflowExecutionHistoryRequest::default()
         };
+        let mut client = self.client.clone();
         loop {
-            let answer = self
-                .client
-                .clone()
-                .get_workflow_execution_history(request.clone().into_request())
-                .await;
+            let page = client.get_workflow_execution_history(request.clone().into_request());
+            let answer = self.unless_silent(page).await?;
             let answer = match answer {
                 Ok(answer) => answer.into_inner(),
                 // The server answers a long wait with an empty page, a proxy with an error.

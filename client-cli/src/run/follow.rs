@@ -1,5 +1,6 @@
 //! Following an open run to its end, with its progress on stderr.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -27,22 +28,26 @@ impl Temporal {
     /// # Errors
     /// Those of [`Temporal::ending`]. A look that fails shows nothing and is made again.
     pub(crate) async fn follow(&self, run: &RunRef, bar: &Bar) -> Result<Followed, Error> {
-        let mut ending = std::pin::pin!(self.ending(run));
-        let mut detached = std::pin::pin!(tokio::signal::ctrl_c());
-        let mut ticks = tokio::time::interval(LOOK_INTERVAL);
-        let followed = loop {
-            tokio::select! {
-                ended = &mut ending => break ended.map(Followed::Ended),
-                _ = &mut detached => break Ok(Followed::Detached),
-                _ = ticks.tick() => {
-                    if let Ok(open) = self.schedules.look_at(run).await {
-                        show(&open, bar);
-                    }
-                }
-            }
+        // Side by side: a look that is not answered holds up neither the end nor Ctrl-C, and both
+        // are listened to before anything is shown.
+        let followed = tokio::select! {
+            biased;
+            ended = self.ending(run) => ended.map(Followed::Ended),
+            _ = tokio::signal::ctrl_c() => Ok(Followed::Detached),
+            never = self.show(run, bar) => match never {},
         };
         bar.finish();
         followed
+    }
+
+    async fn show(&self, run: &RunRef, bar: &Bar) -> Infallible {
+        let mut ticks = tokio::time::interval(LOOK_INTERVAL);
+        loop {
+            ticks.tick().await;
+            if let Ok(open) = self.schedules.look_at(run).await {
+                show(&open, bar);
+            }
+        }
     }
 }
 

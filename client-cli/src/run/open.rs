@@ -27,10 +27,9 @@ impl Temporal {
             reason: reason.to_owned(),
             ..RequestCancelWorkflowExecutionRequest::default()
         };
-        self.client
-            .clone()
-            .request_cancel_workflow_execution(request.into_request())
-            .await
+        let mut client = self.client.clone();
+        self.unless_silent(client.request_cancel_workflow_execution(request.into_request()))
+            .await?
             .map(drop)
             .map_err(|status| self.failed_to("cancel a run", status))
     }

@@ -200,11 +200,10 @@ impl Temporal {
             query: format!("{} = '{connection}'", names::CONNECTION_ID.name),
             ..ListWorkflowExecutionsRequest::default()
         };
+        let mut client = self.client.clone();
         let listed = self
-            .client
-            .clone()
-            .list_workflow_executions(request.into_request())
-            .await
+            .unless_silent(client.list_workflow_executions(request.into_request()))
+            .await?
             .map_err(|status| self.failed_to("list runs", status))?;
         Ok(listed.into_inner().executions.into_iter().map(Run::of_temporal).collect())
     }

@@ -51,13 +51,11 @@ impl Temporal {
             skip_archival: true,
             ..GetWorkflowExecutionHistoryRequest::default()
         };
+        let mut client = self.client.clone();
         let mut steps = BTreeMap::new();
         loop {
-            let answer = self
-                .client
-                .clone()
-                .get_workflow_execution_history(request.clone().into_request())
-                .await;
+            let page = client.get_workflow_execution_history(request.clone().into_request());
+            let answer = self.unless_silent(page).await?;
             let answer = match answer {
                 Ok(answer) => answer.into_inner(),
                 Err(status) if status.code() == Code::NotFound => return Ok(Vec::new()),
