@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test panics rather than returning an error")]
 
+mod applying;
 mod cancel;
 mod checks;
 mod crashes;

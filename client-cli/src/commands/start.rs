@@ -180,3 +180,34 @@ pub(crate) async fn follow(
         Followed::Ended(ending) => Ok((run, ending)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::cli::Place;
+    use crate::ui::Ui;
+
+    #[tokio::test(start_paused = true)]
+    async fn starts_are_spread_evenly_and_one_that_fails_delays_no_other() {
+        let session = Session::new(Place { store: None, task_queue: None, web_ui: None }, Ui);
+        let ids: Vec<ConnectionId> =
+            ["acme/a", "acme/b", "acme/c"].map(|id| id.parse().unwrap()).into();
+        let chosen = Chosen { ids: ids.clone(), dry_run: false };
+        let (began_at, starts) = (Instant::now(), RefCell::new(Vec::new()));
+
+        let results = spread(&session, &chosen, Duration::from_mins(30), async |id| {
+            starts.borrow_mut().push((id.clone(), began_at.elapsed().as_secs() / 60));
+            // Temporal takes its time for each.
+            tokio::time::sleep(Duration::from_mins(2)).await;
+            Err(Error::NothingRuns { id: id.clone() })
+        })
+        .await;
+
+        let minutes: Vec<_> = ids.iter().cloned().zip([0_u64, 10, 20]).collect();
+        assert_eq!(starts.into_inner(), minutes);
+        assert!(results.iter().map(|(id, _)| *id).eq(&ids));
+        assert!(results.iter().all(|(_, result)| result.is_err()));
+    }
+}
