@@ -5,7 +5,6 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use temporalio_client::{
     Connection,
-    grpc::WorkflowService as _,
     tonic::{Code, IntoRequest as _, Request, Response, Status},
 };
 use temporalio_common::protos::temporal::api::workflowservice::v1::GetSystemInfoRequest;
