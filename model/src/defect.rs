@@ -16,8 +16,6 @@ pub enum Defect {
     IgnoreLateMarks,
     /// A commit does not look for such marks once more.
     SkipLastLook,
-    /// The wait for another run's requests leaves out that one may have left at the last moment.
-    WaitOnce,
     /// A batch is acknowledged before it is sent.
     AcknowledgeFirst,
     /// The snapshot leaves filtered rows out.
@@ -56,13 +54,12 @@ pub enum Defect {
 
 impl Defect {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 22] = [
         Self::ForgetDirty,
         Self::SkipFence,
         Self::ForgetQuietTime,
         Self::IgnoreLateMarks,
         Self::SkipLastLook,
-        Self::WaitOnce,
         Self::AcknowledgeFirst,
         Self::ForgetFiltered,
         Self::ForgetInvalid,

@@ -61,9 +61,6 @@ impl SendingTimes {
     /// be at work for as long once more.
     pub(super) fn over_at(self, looked_at: Timestamp, look_max_age: Duration) -> Timestamp {
         let given_up = look_max_age.saturating_add(self.longest_request);
-        if defect::on(Defect::WaitOnce) {
-            return later(looked_at, given_up + self.settle);
-        }
         later(looked_at, given_up.saturating_add(self.longest_request) + self.settle)
     }
 
