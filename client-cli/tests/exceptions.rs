@@ -2,9 +2,10 @@
 //! tests, since the program names the Temporal that it belongs to first.
 
 use tidemark_model::exception::{ExceptionKey, ExceptionKind, Verdict};
+use tidemark_simulator::Mutation;
 
 use crate::assert_answer;
-use crate::ran::{RECORD_KEY, Ran};
+use crate::ran::{LIST, RECORD_KEY, Ran};
 
 /// A limit that three removals cross.
 const TIGHT: &str = "hold_deletions = { over = 2, and_over_fraction = 0 }";
@@ -146,6 +147,21 @@ fn a_decision_about_what_was_resolved_is_shown_as_not_carried_out() {
     assert!(answer.stdout.contains("was not carried out"), "{answer}");
     assert!(answer.stdout.contains("decision 2 by eve"), "{answer}");
     assert!(!answer.stdout.contains("decision 1 by eve"), "{answer}");
+}
+
+#[test]
+fn an_exception_whose_row_changed_before_the_run_is_shown_as_not_accepted() {
+    let ran = with_exceptions();
+    let (key, id) = (ran.keys[0].clone(), ran.record_id(0));
+    let keys = vec![ExceptionKey { kind: ExceptionKind::Rejected, key, id }];
+    ran.decide(Verdict::Ignore { keys, why: "the address is theirs".to_owned() });
+    let changed = Mutation::set(&ran.keys[0], "FNAME", "Changed again");
+    ran.world().mutate(LIST, &changed).unwrap();
+    let receipt = ran.run();
+    assert_eq!((receipt.rejected_count, receipt.waived_count), (1, 0));
+    let answer = exceptions(&ran, &["list", "--kind", "rejected"]);
+    assert!(answer.stdout.contains("was not carried out"), "{answer}");
+    assert!(answer.stdout.contains("decision 1 by eve"), "{answer}");
 }
 
 #[test]

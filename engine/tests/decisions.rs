@@ -113,6 +113,46 @@ async fn a_waiver_is_for_the_row_that_the_operator_saw() {
     host.close();
     let receipt = next(&world).await;
     assert_eq!((receipt.waived_count, receipt.rejected_count), (0, 1));
+    let manifest = world.newest_commit().await.manifest;
+    assert_eq!((manifest.decided, manifest.stale_decisions), (1, vec![1]));
+}
+
+#[tokio::test]
+async fn a_waiver_of_which_one_row_is_as_it_was_is_carried_out() {
+    let world = with_a_refused_record().await;
+    world.listing.show("bad", Shown::Invalid);
+    assert_eq!(next(&world).await.exception_count, 2);
+    let keys = names(&world).await;
+    world.decide(Verdict::Ignore { keys, why: "test data".to_owned() }).await;
+    world.listing.put("k03", "changed");
+    let receipt = next(&world).await;
+    assert_eq!((receipt.waived_count, receipt.rejected_count), (1, 1));
+    assert_eq!(world.newest_commit().await.manifest.stale_decisions, [0; 0]);
+}
+
+#[tokio::test]
+async fn a_waiver_of_what_was_refused_is_named_at_a_new_address() {
+    let world = with_a_refused_record().await;
+    let keys = names(&world).await;
+    world.decide(Verdict::Ignore { keys, why: "the owner knows".to_owned() }).await;
+    world.apply(&definition_toml("http://two.test/record", ""), false).await;
+    let receipt = next(&world).await;
+    assert_eq!((receipt.outcome, receipt.waived_count), (Outcome::InStep, 0));
+    assert_eq!(world.newest_commit().await.manifest.stale_decisions, [1]);
+}
+
+#[tokio::test]
+async fn of_many_decisions_that_are_not_carried_out_the_newest_are_named() {
+    let world = with_a_refused_record().await;
+    let keys = names(&world).await;
+    for _ in 0..10 {
+        let why = "the owner knows".to_owned();
+        world.decide(Verdict::Ignore { keys: keys.clone(), why }).await;
+    }
+    world.listing.put("k03", "changed");
+    assert_eq!(next(&world).await.rejected_count, 1);
+    let manifest = world.newest_commit().await.manifest;
+    assert_eq!((manifest.decided, manifest.stale_decisions), (10, vec![3, 4, 5, 6, 7, 8, 9, 10]));
 }
 
 #[tokio::test]

@@ -229,6 +229,7 @@ async fn an_approval_is_not_carried_out_at_a_new_address() {
     let receipt = next(&world).await;
     assert_eq!((receipt.outcome, receipt.held_count), (Outcome::InStep, 0));
     assert_eq!((receipt.push.repeated, receipt.push.removed), (9, 0));
+    assert_eq!(world.newest_commit().await.manifest.stale_decisions, [1]);
 }
 
 #[tokio::test]
@@ -243,5 +244,40 @@ async fn what_a_dead_run_sent_to_the_old_address_is_neither_removed_nor_held_at_
     let receipt = next(&world).await;
     assert_eq!((receipt.outcome, receipt.held_count), (Outcome::InStep, 0));
     assert_eq!((receipt.push.repeated, receipt.push.removed), (9, 0));
+    assert_eq!(world.newest_commit().await.manifest.stale_decisions, [1]);
     assert_eq!(world.destinations.at("http://two.test/record").records(), world.listing.records());
+}
+
+#[tokio::test]
+async fn nothing_is_held_any_more_once_gone_records_are_kept() {
+    let world = in_step(20, "").await;
+    archive(&world, 0..11);
+    world.run().await.receipt();
+    let ids = ["newsletter:k000"];
+    world.decide(Verdict::Approve(world.held(Some(&ids)).await)).await;
+    let removals = world.held(None).await;
+    world.decide(Verdict::Waive { removals, why: "kept for the audit".to_owned() }).await;
+    let toml = definition_toml(World::ADDRESS, "")
+        .replace("deletions = \"propagate\"", "deletions = \"keep\"");
+    world.apply(&toml, false).await;
+    let receipt = next(&world).await;
+    assert_eq!((receipt.outcome, receipt.held_count), (Outcome::InStep, 0));
+    assert_eq!((receipt.waived_count, world.destination().records().len()), (0, 20));
+    let manifest = world.newest_commit().await.manifest;
+    assert_eq!((manifest.decided, manifest.stale_decisions), (2, vec![1, 2]));
+}
+
+#[tokio::test]
+async fn an_approval_stands_where_all_records_are_given_up_although_gone_ones_are_kept() {
+    let world = in_step(20, "").await;
+    archive(&world, 0..11);
+    world.run().await.receipt();
+    world.decide(Verdict::Approve(world.held(None).await)).await;
+    let toml = definition_toml(World::ADDRESS, "")
+        .replace("deletions = \"propagate\"", "deletions = \"keep\"");
+    world.apply(&toml, false).await;
+    world.decide(Verdict::RemoveRecords { definition_version: 2 }).await;
+    next(&world).await;
+    assert!(world.destination().records().is_empty());
+    assert_eq!(world.newest_commit().await.manifest.stale_decisions, [0; 0]);
 }

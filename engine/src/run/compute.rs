@@ -23,7 +23,8 @@ use tidemark_model::{
 use super::{
     Engine, base_commit,
     decision::Orders,
-    definition, exception,
+    definition,
+    exception::{self, BeforePush},
     guard::Window,
     hold::{Guarded, Holds, Ward},
     overtaken, own,
@@ -133,12 +134,10 @@ impl Engine {
         let prepared_at = ground.host.clock().now();
         let ward = ground.ward(prepared_at);
         let moved = ground.edit.moved;
-        let holds = if moved || ground.deletions() == Deletions::Keep {
-            // Nothing is removed at an old address, and nothing at all where records are kept.
-            Holds::default()
-        } else {
-            ward.holds(base, &ground.orders).await?
-        };
+        // Nothing is removed at an old address, and nothing at all where records are kept.
+        let drops_hold = moved || ground.deletions() == Deletions::Keep;
+        let holds =
+            if drops_hold { Holds::default() } else { ward.holds(base, &ground.orders).await? };
         let due = ground.due_again().await?;
         let output = self.compare(ground, &holds, &due, &pages).await?;
         let noted = pages.invalid_rows();
@@ -146,9 +145,8 @@ impl Engine {
         let window = Window::of(base, prepared_at);
         let Guarded { changes, push, hold, waived, removals } =
             ward.guard(window, holds, &due, &output).await?;
-        let (decided, stale_decisions) = ground.orders.dealt_with(base);
         let snapshots = (base, &output.snapshot);
-        let exceptions = exception::before_push(
+        let BeforePush { file: exceptions, waived: accepted } = exception::before_push(
             ground.folder,
             start.number,
             snapshots,
@@ -157,6 +155,7 @@ impl Engine {
             moved,
         )
         .await?;
+        let (decided, stale_decisions) = ground.orders.dealt_with(base, &accepted, drops_hold);
         let sending = sending_times(ground.folder, start, &ground.owed).await?;
         let quiet_after =
             base.and_then(|base| base.quiet_after).filter(|quiet_after| *quiet_after > prepared_at);

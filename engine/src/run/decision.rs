@@ -108,6 +108,10 @@ pub(super) struct Orders {
     pub(super) remove_records: bool,
     /// With the decision's number.
     pub(super) exactly: Option<(u64, ExactChanges)>,
+    /// Decisions about the hold as it is, by number.
+    about_hold: Vec<u64>,
+    /// Which exceptions each decision to accept some is about, by its number.
+    ignores: Vec<(u64, Vec<ExceptionKey>)>,
     stale: Vec<u64>,
     decided: u64,
 }
@@ -189,9 +193,11 @@ impl Orders {
         let current = |removals: &HeldRemovals| Some(&removals.hold) == hold;
         match verdict {
             Verdict::Approve(removals) if current(&removals) => {
+                self.about_hold.push(number);
                 Choice::add(&mut self.approved, removals.ids);
             }
             Verdict::Waive { removals, .. } if current(&removals) => {
+                self.about_hold.push(number);
                 Choice::add(&mut self.waived, removals.ids);
             }
             Verdict::Approve(_) | Verdict::Waive { .. } => self.stale.push(number),
@@ -199,7 +205,8 @@ impl Orders {
             Verdict::Ignore { keys, why } => {
                 let waiver = Waiver { who, at, why, row: None };
                 let ignored = Ignored { waiver, seen: commit };
-                self.ignored.extend(keys.into_iter().map(|key| (key, ignored.clone())));
+                self.ignored.extend(keys.iter().map(|key| (key.clone(), ignored.clone())));
+                self.ignores.push((number, keys));
             }
             Verdict::ReadInFull => self.read_in_full = true,
             Verdict::SendAgain => self.send_again = true,
@@ -209,10 +216,25 @@ impl Orders {
         }
     }
 
-    /// What the next manifest says of decisions.
-    pub(super) fn dealt_with(&self, base: Option<&Manifest>) -> (u64, Vec<u64>) {
+    /// What the next manifest says of decisions. If the run drops the hold, what was decided about
+    /// it has no object any more; nor has what was to be accepted, if nothing of it is among the
+    /// `waived` exceptions of the run.
+    pub(super) fn dealt_with(
+        &self,
+        base: Option<&Manifest>,
+        waived: &BTreeSet<ExceptionKey>,
+        drops_hold: bool,
+    ) -> (u64, Vec<u64>) {
         let mut stale = base.map(|base| base.stale_decisions.clone()).unwrap_or_default();
         stale.extend(&self.stale);
+        if drops_hold {
+            stale.extend(&self.about_hold);
+        }
+        let in_vain = |keys: &[ExceptionKey]| keys.iter().all(|key| !waived.contains(key));
+        let ignores = self.ignores.iter().filter(|(_, keys)| in_vain(keys));
+        stale.extend(ignores.map(|(number, _)| *number));
+        // The newest are named.
+        stale.sort_unstable();
         let surplus = stale.len().saturating_sub(STALE_NAMED);
         (self.decided, stale.split_off(surplus))
     }

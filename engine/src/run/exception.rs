@@ -70,7 +70,15 @@ pub(super) async fn rows_of(
     Ok(rows)
 }
 
-/// The exceptions as they stand before anything is sent: those of the base, the rows that the next
+/// The exceptions as they stand before anything is sent.
+#[derive(Debug)]
+pub(super) struct BeforePush {
+    pub(super) file: Option<FileRef>,
+    /// Those that are accepted; looked for only where something may have become of them.
+    pub(super) waived: BTreeSet<ExceptionKey>,
+}
+
+/// Draws up the exceptions before anything is sent: those of the base, the rows that the next
 /// snapshot has as invalid, as far as their keys were noted, and what operators accept of them.
 /// If the records `moved` to another system, what was refused at the old one is none any more.
 pub(super) async fn before_push(
@@ -80,7 +88,8 @@ pub(super) async fn before_push(
     noted: &InvalidRows,
     orders: &Orders,
     moved: bool,
-) -> Result<Option<FileRef>, StoreError> {
+) -> Result<BeforePush, StoreError> {
+    let mut waived = BTreeSet::new();
     let known = of_manifest(folder, base).await?;
     let (invalid, mut exceptions): (Vec<Exception>, Vec<Exception>) =
         known.into_iter().partition(|exception| exception.kind == ExceptionKind::Invalid);
@@ -93,7 +102,8 @@ pub(super) async fn before_push(
     keys.extend(earlier.keys());
     let settled = orders.ignored.is_empty() && !exceptions.iter().any(is_waived);
     if keys.is_empty() && settled && !moved {
-        return Ok(base.and_then(|base| base.exceptions.clone()));
+        let file = base.and_then(|base| base.exceptions.clone());
+        return Ok(BeforePush { file, waived });
     }
     let seen = seen(folder, orders).await?;
     let looked_up: Vec<String> = exceptions.iter().map(|one| one.key.clone()).collect();
@@ -127,8 +137,11 @@ pub(super) async fn before_push(
         let now = rows.get(&exception.key).map(stamp);
         let stands = |waiver: &Waiver| waiver.row == now || defect::on(Defect::WaiveForEver);
         exception.waiver = exception.waiver.take().filter(stands);
+        if is_waived(exception) {
+            waived.insert(name);
+        }
     }
-    write(folder, number, exceptions).await
+    Ok(BeforePush { file: write(folder, number, exceptions).await?, waived })
 }
 
 /// The rows of ignored exceptions as the operators saw them: a run that was at work when they decided
