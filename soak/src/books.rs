@@ -20,7 +20,11 @@ pub(crate) fn stored(attempt: &Arc<Attempt>, path: &str, content: &[u8]) {
         scene.count("late marks");
     } else if path.starts_with("log/") && path.ends_with(".prepared") {
         let entry: Prepared = serde_json::from_slice(content).expect("an entry of the log");
-        let taken = Taken { run: entry.owner.run_id.clone(), base: entry.base };
+        let taken = Taken {
+            run: entry.owner.run_id.clone(),
+            base: entry.base,
+            exceptions: entry.next.exceptions.clone(),
+        };
         scene.books().taken.insert(entry.number.get(), taken);
         if let Some(commit) = entry.commit {
             checker::check(scene, &commit, looked_at);

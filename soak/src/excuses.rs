@@ -30,15 +30,8 @@ pub(crate) struct Excuses {
 
 impl Excuses {
     pub(crate) fn of(scene: &Scene, manifest: &Manifest) -> Result<Self, String> {
-        let mut excuses = Self::default();
-        if let Some(file) = &manifest.exceptions {
-            let content = object(scene, &file.path)?;
-            let lines = content.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-            for line in lines {
-                let exception = serde_json::from_slice(line);
-                excuses.named.push(exception.map_err(|error| error.to_string())?);
-            }
-        }
+        let named = exceptions(scene, manifest.exceptions.as_ref())?;
+        let mut excuses = Self { named, ..Self::default() };
         if let Some(hold) = &manifest.hold {
             excuses.held = removals(scene, &hold.removals)?;
         }
@@ -89,6 +82,18 @@ impl Excuses {
         }
         Ok(())
     }
+}
+
+/// The exceptions that a file names, if there is one.
+pub(crate) fn exceptions(scene: &Scene, file: Option<&FileRef>) -> Result<Vec<Exception>, String> {
+    let Some(file) = file else { return Ok(Vec::new()) };
+    let content = object(scene, &file.path)?;
+    let mut found = Vec::new();
+    for line in content.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let exception = serde_json::from_slice(line);
+        found.push(exception.map_err(|error| error.to_string())?);
+    }
+    Ok(found)
 }
 
 /// An object of the connection.

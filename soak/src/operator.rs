@@ -77,7 +77,7 @@ async fn write_down(scene: &Scene, commit: &Committed, verdict: Verdict) {
     let decision = decide(&folder, "olga", at, Some(commit.number), verdict).await;
     let decision = decision.expect("a store in memory");
     scene.note(&format!("decision {}: {words}", decision.number));
-    scene.books().decisions.insert(decision.number, decision.verdict);
+    scene.books().decisions.insert(decision.number, decision);
 }
 
 /// Looks at what the next run would send, and wants exactly that.

@@ -19,7 +19,7 @@ use tidemark_engine::{
 };
 use tidemark_model::{
     entry::{Committed, FileRef, RunNumber},
-    exception::Verdict,
+    exception::Decision,
     receipt::PushCounts,
 };
 use tidemark_simulator::World;
@@ -68,7 +68,7 @@ pub(crate) struct Books {
     pub(crate) newest: Option<Committed>,
     /// Holds that commits named, the oldest first.
     pub(crate) holds: Vec<FileRef>,
-    pub(crate) decisions: BTreeMap<u64, Verdict>,
+    pub(crate) decisions: BTreeMap<u64, Decision>,
     /// What a preview showed, by its digest.
     pub(crate) previewed: BTreeMap<String, PushCounts>,
     /// Ids at an address that were left where they were under `deletions = "keep"`.
@@ -88,6 +88,8 @@ pub(crate) struct Taken {
     pub(crate) run: String,
     /// The commit that the run builds on.
     pub(crate) base: Option<RunNumber>,
+    /// The exceptions as its entry has them, before anything was sent.
+    pub(crate) exceptions: Option<FileRef>,
 }
 
 impl Books {

@@ -6,13 +6,14 @@
 //! files excuse only a state that they ever had is asked for, and the receipt has to count exactly
 //! them.
 
+mod decisions;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use tidemark_model::{
     entry::Committed,
-    exception::{Exception, ExceptionKey, Verdict},
-    receipt::{Outcome, ProofKind, PushCounts, Receipt},
+    receipt::{Outcome, ProofKind, Receipt},
 };
 
 use crate::{
@@ -108,7 +109,11 @@ impl<'c> Check<'c> {
     }
 
     fn terms(&self) -> Result<Terms, String> {
-        let version = usize::try_from(self.receipt().definition_version).unwrap_or(0);
+        self.terms_of(self.receipt())
+    }
+
+    fn terms_of(&self, receipt: &Receipt) -> Result<Terms, String> {
+        let version = usize::try_from(receipt.definition_version).unwrap_or(0);
         let terms = version.checked_sub(1).and_then(|index| self.books.terms.get(index));
         terms.cloned().ok_or_else(|| format!("there is no version {version} of the definition"))
     }
@@ -240,67 +245,6 @@ impl<'c> Check<'c> {
         Ok(())
     }
 
-    /// The decisions that the run carried out.
-    fn dealt_with(&self) -> impl Iterator<Item = (&u64, &Verdict)> {
-        let done = self.base().map_or(0, |base| base.manifest.decided);
-        let decided = self.commit.manifest.decided;
-        let all = self.books.decisions.iter();
-        all.filter(move |(number, _)| **number > done && **number <= decided)
-    }
-
-    /// What an operator decided is carried out, or named as stale where it was about a hold that
-    /// has moved on, or about nothing but exceptions that were resolved.
-    fn decisions(&self) -> Result<(), String> {
-        let manifest = &self.commit.manifest;
-        let base = self.base().map(|base| &base.manifest);
-        let under = self.receipt().definition_version;
-        let gives_up = |verdict: &Verdict| matches!(verdict, Verdict::RemoveRecords { definition_version } if *definition_version == under);
-        let given_up = self.dealt_with().any(|(_, verdict)| gives_up(verdict));
-        for (number, verdict) in self.dealt_with() {
-            let is_stale = manifest.stale_decisions.contains(number);
-            if matches!(verdict, Verdict::RemoveRecords { .. }) && is_stale == gives_up(verdict) {
-                let stale = if is_stale { "stale" } else { "not stale" };
-                return Err(format!("decision {number} counts as {stale}"));
-            }
-            if let Verdict::Retry { keys } | Verdict::Ignore { keys, .. } = verdict {
-                let open: BTreeSet<ExceptionKey> = match base {
-                    Some(base) => {
-                        Excuses::of(self.scene, base)?.named.iter().map(Exception::name).collect()
-                    }
-                    None => BTreeSet::new(),
-                };
-                if is_stale == keys.iter().any(|key| open.contains(key)) {
-                    let stale = if is_stale { "stale" } else { "not stale" };
-                    return Err(format!("decision {number} counts as {stale}"));
-                }
-            }
-            let (Verdict::Approve(removals) | Verdict::Waive { removals, .. }) = verdict else {
-                continue;
-            };
-            let hold = base.and_then(|base| base.hold.as_ref()).map(|hold| &hold.removals);
-            if is_stale == (hold == Some(&removals.hold)) {
-                let stale = if is_stale { "stale" } else { "not stale" };
-                return Err(format!("decision {number} counts as {stale}"));
-            }
-            if is_stale || given_up {
-                continue;
-            }
-            let before;
-            let still_held = match &removals.ids {
-                Some(ids) => ids.iter().find(|id| self.excuses.held.contains_key(*id)),
-                None => {
-                    let base = base.ok_or("a decision is about a hold without a base")?;
-                    before = Excuses::of(self.scene, base)?.held;
-                    before.keys().find(|id| self.excuses.held.contains_key(*id))
-                }
-            };
-            if let Some(id) = still_held {
-                return Err(format!("{id} is held still, in spite of decision {number}"));
-            }
-        }
-        self.exactly()
-    }
-
     /// A waiver ends when its row changes; two changes of one second look alike.
     fn waivers(&self) -> Result<(), String> {
         for exception in &self.excuses.named {
@@ -313,26 +257,6 @@ impl<'c> Check<'c> {
                 return Err(format!("{} is waived still, and has changed since", exception.key));
             }
         }
-        Ok(())
-    }
-
-    /// A run that was to send exactly what a preview showed did.
-    fn exactly(&self) -> Result<(), String> {
-        let manifest = &self.commit.manifest;
-        let exact = self.dealt_with().filter_map(|(number, verdict)| match verdict {
-            Verdict::Exactly(exact) => Some((number, exact)),
-            _ => None,
-        });
-        let Some((number, exact)) = exact.last() else { return Ok(()) };
-        if manifest.stale_decisions.contains(number) {
-            return Ok(());
-        }
-        let shown = self.books.previewed.get(&exact.digest);
-        // Removals may be held besides: nothing is sent for them.
-        if shown.map(PushCounts::sent) != Some(self.receipt().push.sent()) {
-            return Err(format!("it sent {:?}, and {shown:?} was shown", self.receipt().push));
-        }
-        self.scene.count("green: exactly what a preview showed");
         Ok(())
     }
 
