@@ -13,6 +13,8 @@ pub mod look;
 mod measure;
 pub mod mutes;
 mod pass;
+#[cfg(test)]
+mod refusing;
 mod round;
 pub mod rules;
 mod see;
@@ -21,6 +23,7 @@ mod setting;
 pub mod sinks;
 mod temporal;
 mod turn;
+mod witness;
 
 pub use serve::{Temporal, run, sinks as connect_sinks};
 pub use setting::SETTINGS;

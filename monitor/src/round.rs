@@ -60,6 +60,11 @@ impl Round {
         Ok(self.take(self.begun_at.elapsed()))
     }
 
+    /// Everybody whom the round knows.
+    pub(crate) fn known(&self) -> &BTreeSet<ConnectionId> {
+        &self.known
+    }
+
     /// Those whom the round does not know yet have the next turns in it.
     pub(crate) fn join(&mut self, everybody: Vec<ConnectionId>) {
         for connection in everybody {

@@ -25,6 +25,7 @@ use crate::{
     rules::{Activity, Look, Memory, Watch},
     temporal::Way,
     turn::Turn,
+    witness,
 };
 
 /// Connections that are looked at at once.
@@ -169,7 +170,7 @@ impl Eyes {
     }
 
     /// Those that Temporal says nothing of, though it answers, are left out: whatever stands of them
-    /// stands.
+    /// stands. What the store refuses to say of all of them may be its own trouble.
     async fn look_at(
         &self,
         looker: &Looker,
@@ -178,13 +179,17 @@ impl Eyes {
         let mut looks = stream::iter(whom)
             .map(async |connection| {
                 self.pace.lock().await.tick().await;
-                (connection, looker.look(connection, Timestamp::now()).await)
+                (connection, looker.take(connection, Timestamp::now()).await)
             })
             .buffer_unordered(SIMULTANEOUS);
         let mut seen = Vec::with_capacity(whom.len());
-        while let Some((connection, look)) = looks.next().await {
-            match look {
-                Ok(look) => seen.push(look),
+        let mut refusals: Vec<StoreError> = Vec::new();
+        while let Some((connection, taken)) = looks.next().await {
+            match taken {
+                Ok(taken) => {
+                    seen.push(taken.look);
+                    refusals.extend(taken.refusal);
+                }
                 Err(LookError::Temporal(error)) if !error.unreachable() => {
                     tracing::warn!(
                         %connection,
@@ -196,6 +201,9 @@ impl Eyes {
             }
         }
         measure::looked(seen.len());
+        if !seen.is_empty() && refusals.len() == seen.len() {
+            witness::hear(looker.store(), whom, refusals, self.round.known()).await?;
+        }
         Ok(seen)
     }
 }

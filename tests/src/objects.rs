@@ -69,6 +69,8 @@ struct Shelf {
     rules: Mutex<Vec<Rule>>,
     held: watch::Sender<usize>,
     refusing: AtomicBool,
+    /// Parts of keys that nobody may read any more.
+    forbidden: Mutex<Vec<String>>,
     refused: watch::Sender<usize>,
     tags: AtomicU64,
 }
@@ -100,6 +102,7 @@ impl Objects {
             rules: Mutex::default(),
             held: watch::Sender::new(0),
             refusing: AtomicBool::new(false),
+            forbidden: Mutex::default(),
             refused: watch::Sender::new(0),
             tags: AtomicU64::new(0),
         });
@@ -156,6 +159,11 @@ impl Objects {
     pub fn refuse_all(&self, refusing: bool) {
         self.shelf.refused.send_replace(0);
         self.shelf.refusing.store(refusing, Ordering::SeqCst);
+    }
+
+    /// Refuses from now on whoever reads an object whose key holds `part`.
+    pub fn forbid(&self, part: &str) {
+        lock(&self.shelf.forbidden).push(part.to_owned());
     }
 
     /// Waits until so many requests were refused since the last [`refuse_all`](Self::refuse_all).
@@ -257,6 +265,9 @@ impl Shelf {
     }
 
     fn read(&self, key: &str, headers: &HeaderMap) -> Response {
+        if lock(&self.forbidden).iter().any(|part| key.contains(part.as_str())) {
+            return StatusCode::FORBIDDEN.into_response();
+        }
         let Some((content, tag)) = lock(&self.objects).get(key).cloned() else {
             return StatusCode::NOT_FOUND.into_response();
         };

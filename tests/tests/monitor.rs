@@ -1,13 +1,13 @@
 //! The monitor as a process: what it finds by visibility, decides by the commit log, and tells.
 
 use tidemark_simulator::Mutation;
-use tidemark_tests::{LIST, MAILCHIMP_KEY, Receiver, Role, Stage};
+use tidemark_tests::{LIST, MAILCHIMP_KEY, Objects, Receiver, Role, Stage};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
-use crate::{TOMBSTONE, stage};
+use crate::{PROGRAM, TOMBSTONE, stage};
 
 fn archive(stage: &Stage, many: usize) {
     let mut members = Vec::new();
@@ -124,6 +124,44 @@ async fn a_connection_that_fails_is_late_when_its_time_is_up() {
     let (code, log) = monitor.terminate().await;
     assert_eq!(code, 0, "{log}");
     assert!(!log.contains(tidemark_tests::HOOK_SECRET), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_store_refuses_of_one_is_told_and_blinds_nobody_for_the_others() {
+    let objects = Objects::start().await;
+    let stage = Stage::on_objects(PROGRAM, "forbidden", 40, &objects).await;
+    stage.apply(TOMBSTONE).await;
+    let other = stage.id().replace("/newsletter", "/other");
+    let file = stage.folder().join("other.toml");
+    let definition = stage.definition(TOMBSTONE, "").replace(stage.id(), &other);
+    std::fs::write(&file, definition).unwrap();
+    stage.ask(["apply", file.to_str().unwrap()]).await.expect(0);
+    let _worker = stage.worker(&[]);
+    // Both are held, so that visibility proposes both in each pass.
+    for id in [stage.id(), &other] {
+        stage.ask(["start", id, "--wait"]).await.expect(0);
+    }
+    archive(&stage, 25);
+    for id in [stage.id(), &other] {
+        stage.ask(["start", id, "--wait"]).await.expect(4);
+    }
+    objects.forbid(&format!("/{}/definitions/", stage.id()));
+    let receiver = Receiver::start().await;
+    let monitor = stage.monitor(&receiver.sink());
+
+    let notice = receiver.wait(stage.id(), "late", "opened").await;
+    let cause = notice["cause"]["message"].as_str().unwrap();
+    assert!(cause.contains("definitions/0000000001.json: access is refused"), "{notice}");
+    assert_eq!(notice["cause"]["class"], "platform", "{notice}");
+    receiver.wait(&other, "held", "opened").await;
+    assert!(!monitor.log().contains("the store does not answer"), "{}", monitor.log());
+
+    objects.refuse_all(true);
+    monitor.wait_log("the store does not answer").await;
+    objects.refuse_all(false);
+    let (code, log) = monitor.terminate().await;
+    assert_eq!(code, 0, "{log}");
+    assert_eq!(told(&receiver, &other), [("held".to_owned(), "opened".to_owned())]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,26 +7,34 @@ use tidemark_engine::{
 };
 use tidemark_model::{entry::Committed, failure::Failure};
 
-use super::failed;
+use super::{failed, refusal};
 use crate::rules::{Ended, Facts, Paused, ScheduleState, Terms};
 
 /// Between two ticks of a schedule that nobody knows: none of them is missed.
 const NEVER: SignedDuration = SignedDuration::from_hours(100 * 366 * 24);
 
-/// Whether the store answered, and what it holds cannot be used. It stays so.
+/// Whether the store answered, and what it holds cannot be used, or is refused. It stays so.
 #[must_use]
 pub fn unreadable(error: &StoreError) -> bool {
     matches!(
         error,
         StoreError::Missing { .. } | StoreError::Damaged { .. } | StoreError::NewerFormat { .. }
-    )
+    ) || refusal::is_refusal(error)
+}
+
+/// What could not be read, and why.
+pub(super) struct Damage {
+    /// As the reason why nothing of it counts.
+    pub(super) ended: Ended,
+    /// The error, if the store refused it.
+    pub(super) refusal: Option<StoreError>,
 }
 
 /// What the commit log says.
 pub(super) struct Logged {
     pub(super) commit: Option<Committed>,
-    /// Why it cannot be read, as the reason why nothing of it counts.
-    pub(super) damage: Option<Ended>,
+    /// Why it cannot be read.
+    pub(super) damage: Option<Damage>,
 }
 
 impl Logged {
@@ -39,24 +47,27 @@ impl Logged {
             Err(error) => Err(error),
         }
     }
+
+    /// The error, if the store refused it.
+    pub(super) fn refusal(self) -> Option<StoreError> {
+        self.damage?.refusal
+    }
 }
 
 /// The failure to read an object.
-pub(super) fn of(error: StoreError, at: Timestamp) -> Ended {
-    failed::of(&Failure::from(error), at)
+pub(super) fn of(error: StoreError, at: Timestamp) -> Damage {
+    match refusal::failure(&error) {
+        Some(failure) => Damage { ended: failed::of(&failure, at), refusal: Some(error) },
+        None => Damage { ended: failed::of(&Failure::from(error), at), refusal: None },
+    }
 }
 
 /// What is known of a connection whose definition cannot be read: nobody knows how far behind it
 /// may be, and no run of it can begin, so it is behind at once.
-pub(super) fn undefined(
-    error: StoreError,
-    logged: &Logged,
-    paused: Option<Paused>,
-    now: Timestamp,
-) -> Facts {
+pub(super) fn undefined(damage: &Damage, logged: &Logged, paused: Option<Paused>) -> Facts {
     // Lag counts from the watermark, and a first sync that nobody knows of has no time.
     let created_at = Timestamp::UNIX_EPOCH;
-    let damage = Ended { at: created_at, ..of(error, now) };
+    let ended = Ended { at: created_at, ..damage.ended.clone() };
     Facts {
         terms: Terms {
             max_lag: SignedDuration::ZERO,
@@ -75,7 +86,7 @@ pub(super) fn undefined(
             as_defined: true,
         },
         commit: logged.commit.as_ref().map(super::newest),
-        ended: Some(damage),
+        ended: Some(ended),
         run: None,
     }
 }

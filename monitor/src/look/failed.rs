@@ -37,7 +37,7 @@ pub(super) async fn newest(
                 None => continue,
             },
             Err(error) if unreadable(&error) && Some(begun_at) <= committed_at => continue,
-            Err(error) if unreadable(&error) => damage::of(error, begun_at),
+            Err(error) if unreadable(&error) => damage::of(error, begun_at).ended,
             Err(error) => return Err(error),
         };
         match &mut newest {

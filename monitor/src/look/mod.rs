@@ -4,6 +4,7 @@
 
 mod damage;
 mod failed;
+mod refusal;
 mod run;
 mod terms;
 #[cfg(test)]
@@ -32,6 +33,14 @@ pub enum LookError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Temporal(#[from] ScheduleError),
+}
+
+/// A look that was taken.
+pub(crate) struct Taken {
+    pub(crate) look: Look,
+    /// Why the definition or the commit log is not known, if the store refused it: that may be the
+    /// store's trouble, and not the connection's.
+    pub(crate) refusal: Option<StoreError>,
 }
 
 /// Looks at connections. Cheap to clone.
@@ -63,16 +72,28 @@ impl Looker {
     }
 
     /// Looks at one connection: at most two requests to Temporal, and a few to the store. What is
-    /// damaged in the store is part of what is seen.
+    /// damaged in the store, or refused by it, is part of what is seen.
     ///
     /// # Errors
     /// The store or Temporal does not answer, or Temporal refuses to say anything of this one.
     pub async fn look(&self, connection: &ConnectionId, now: Timestamp) -> Result<Look, LookError> {
+        Ok(self.take(connection, now).await?.look)
+    }
+
+    /// As [`look`](Self::look), for whoever has to know what the store refused.
+    pub(crate) async fn take(
+        &self,
+        connection: &ConnectionId,
+        now: Timestamp,
+    ) -> Result<Taken, LookError> {
         let folder = self.store.connection(connection);
         let mut orphaned = false;
+        let mut refusal = None;
         let facts = match defined(&folder).await {
             Ok(Some((stored, definition))) => {
-                Some(self.facts(connection, &stored, &definition, now).await?)
+                let (facts, logged) = self.facts(connection, &stored, &definition, now).await?;
+                refusal = logged.refusal();
+                Some(facts)
             }
             Ok(None) => {
                 orphaned = self.describe(connection).await?.is_some();
@@ -82,20 +103,25 @@ impl Looker {
                 let described = self.describe(connection).await?;
                 let paused = described.as_ref().and_then(paused);
                 let logged = Logged::read(&folder, now).await?;
-                Some(damage::undefined(error, &logged, paused, now))
+                let damage = damage::of(error, now);
+                let facts = damage::undefined(&damage, &logged, paused);
+                refusal = damage.refusal.or_else(|| logged.refusal());
+                Some(facts)
             }
             Err(error) => return Err(error.into()),
         };
-        Ok(Look { connection: connection.clone(), facts, orphaned })
+        let look = Look { connection: connection.clone(), facts, orphaned };
+        Ok(Taken { look, refusal })
     }
 
+    /// The facts, with what the commit log says.
     async fn facts(
         &self,
         connection: &ConnectionId,
         stored: &StoredDefinition,
         definition: &Definition,
         now: Timestamp,
-    ) -> Result<Facts, LookError> {
+    ) -> Result<(Facts, Logged), LookError> {
         // Temporal first: a commit that comes meanwhile makes the connection no later than it is.
         let described = self.describe(connection).await?;
         let run = match described.as_ref().and_then(|described| described.running.last()) {
@@ -105,15 +131,15 @@ impl Looker {
         let folder = self.store.connection(connection);
         let logged = Logged::read(&folder, now).await?;
         let committed_at = logged.commit.as_ref().map(|commit| commit.committed_at);
-        let ended = match (logged.damage.clone(), &described) {
-            (Some(damage), _) => Some(damage),
+        let ended = match (&logged.damage, &described) {
+            (Some(damage), _) => Some(damage.ended.clone()),
             (None, Some(described)) => {
                 failed::newest(&folder, &described.recent, committed_at, now).await?
             }
             (None, None) => None,
         };
         let created_at = created_at(&folder, stored, &logged).await?;
-        Ok(Facts {
+        let facts = Facts {
             terms: terms::of(stored, definition, logged.commit.as_ref(), created_at),
             schedule: match &described {
                 Some(described) => {
@@ -125,7 +151,8 @@ impl Looker {
             commit: logged.commit.as_ref().map(newest),
             ended,
             run,
-        })
+        };
+        Ok((facts, logged))
     }
 
     /// `None` if there is no schedule.
@@ -161,20 +188,33 @@ pub async fn glance(
     listed: Option<&Listed>,
     now: Timestamp,
 ) -> Result<Look, StoreError> {
+    Ok(take_glance(store, connection, listed, now).await?.look)
+}
+
+/// As [`glance`], for whoever has to know what the store refused.
+pub(crate) async fn take_glance(
+    store: &Store,
+    connection: &ConnectionId,
+    listed: Option<&Listed>,
+    now: Timestamp,
+) -> Result<Taken, StoreError> {
     let folder = store.connection(connection);
     let paused = listed
         .filter(|listed| listed.paused)
         .map(|listed| Paused { since: earliest(&listed.pauses()) });
-    let look = |facts: Option<Facts>| {
+    let taken = |facts: Option<Facts>, refusal| {
         let orphaned = facts.is_none() && listed.is_some();
-        Look { connection: connection.clone(), facts, orphaned }
+        Taken { look: Look { connection: connection.clone(), facts, orphaned }, refusal }
     };
     let (stored, definition) = match defined(&folder).await {
         Ok(Some(defined)) => defined,
-        Ok(None) => return Ok(look(None)),
+        Ok(None) => return Ok(taken(None, None)),
         Err(error) if unreadable(&error) => {
             let logged = Logged::read(&folder, now).await?;
-            return Ok(look(Some(damage::undefined(error, &logged, paused, now))));
+            let damage = damage::of(error, now);
+            let facts = damage::undefined(&damage, &logged, paused);
+            let refusal = damage.refusal.or_else(|| logged.refusal());
+            return Ok(taken(Some(facts), refusal));
         }
         Err(error) => return Err(error),
     };
@@ -191,10 +231,10 @@ pub async fn glance(
             as_defined: true,
         },
         commit: commit.map(newest),
-        ended: logged.damage,
+        ended: logged.damage.as_ref().map(|damage| damage.ended.clone()),
         run: None,
     };
-    Ok(look(Some(facts)))
+    Ok(taken(Some(facts), logged.refusal()))
 }
 
 /// When the connection was first applied, or applied again after it was removed: an edit and a

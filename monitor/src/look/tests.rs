@@ -1,12 +1,15 @@
 use jiff::SignedDuration;
 use tidemark_model::{
     definition::{SourceText, parse},
-    failure::FailureKind,
+    failure::{FailureClass, FailureKind},
 };
 use tidemark_schedules::{RunStatus, ScheduleAttributes, StartedRun};
 
 use super::*;
-use crate::rules::{Cause, Due, Settings};
+use crate::{
+    refusing::Refusing,
+    rules::{Cause, Due, Settings},
+};
 
 const DEFINITION: &str = r#"
 [[connection]]
@@ -37,9 +40,15 @@ fn id() -> ConnectionId {
 
 /// A store in which the connection was applied at midnight.
 async fn defined_store() -> (Store, Folder) {
+    let store = Store::in_memory();
+    let folder = define(&store).await;
+    (store, folder)
+}
+
+/// Applies the connection at midnight.
+async fn define(store: &Store) -> Folder {
     let text = SourceText { name: "test.toml".to_owned(), text: DEFINITION.to_owned() };
     let definition = parse(&[text], &[]).unwrap().remove(0);
-    let store = Store::in_memory();
     let folder = store.connection(&id());
     let stored = StoredDefinition {
         version: 1,
@@ -48,7 +57,7 @@ async fn defined_store() -> (Store, Folder) {
         same_destination: false,
     };
     definitions::put(&folder, stored).await.unwrap();
-    (store, folder)
+    folder
 }
 
 #[tokio::test]
@@ -66,6 +75,30 @@ async fn a_definition_that_cannot_be_read_is_trouble_of_its_connection() {
     };
     assert_eq!(kind, FailureKind::Corrupt);
     assert!(message.contains("definitions/0000000002.json"), "{message}");
+}
+
+#[tokio::test]
+async fn what_the_store_refuses_of_a_connection_is_its_trouble_and_says_so() {
+    let objects = Refusing::default();
+    let store = objects.store();
+    let folder = define(&store).await;
+    folder.create("log/000000000/000000000001.prepared", "{}".into()).await.unwrap();
+    for (begin, path) in [
+        ("connections/acme/news/log", "log/"),
+        ("connections/acme/news/definitions", "definitions/"),
+    ] {
+        objects.refuse(begin);
+        let now = at(1);
+        let taken = take_glance(&store, &id(), None, now).await.unwrap();
+        assert!(matches!(taken.refusal, Some(StoreError::Access { .. })), "{:?}", taken.refusal);
+        let facts = taken.look.facts.unwrap();
+        let ended = facts.ended.as_ref().unwrap();
+        assert!(ended.message.contains(&format!("read {path}")), "{}", ended.message);
+        assert!(ended.message.contains("access is refused"), "{}", ended.message);
+        assert_eq!(ended.class, FailureClass::Platform);
+    }
+    let facts = glance(&store, &id(), None, at(1)).await.unwrap().facts.unwrap();
+    assert!(Due::of(&facts, &[], &Settings::default()).late(at(1)), "nobody knows how far it is");
 }
 
 #[tokio::test]
