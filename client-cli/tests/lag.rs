@@ -1,7 +1,8 @@
 //! Who is behind, by the commit log alone: Temporal is out of reach here.
 
+use jiff::{SignedDuration, Timestamp};
 use tidemark_engine::definitions::{self, StoredDefinition};
-use tidemark_engine::store::Store;
+use tidemark_engine::store::{Formatted, Store};
 use tidemark_model::definition::{SourceText, parse};
 
 use crate::call::Place;
@@ -23,6 +24,48 @@ fn apply(place: &Place, id: &str, applied_at: &str) {
     let folder = store.connection(&id.parse().unwrap());
     let put = definitions::put(&folder, stored);
     tokio::runtime::Runtime::new().unwrap().block_on(put).unwrap();
+}
+
+/// Puts the memory of a monitor into the store that passed so many minutes ago, after it had seen a
+/// connection paused and running again.
+fn remember(place: &Place, id: &str, minutes: i64) {
+    let at = Timestamp::now() - SignedDuration::from_mins(minutes);
+    let version = serde_json::json!({
+        "by": "a monitor",
+        "kept": { "memory": {
+            "pauses": { id: { "first_at": at, "last_at": at, "resumed_at": at } },
+            "signs": { "awake_at": at },
+        } },
+    });
+    let folder = Store::open(&place.store_url()).unwrap().root();
+    let version = Formatted::new(version);
+    let path = format!("monitor/memory/{:012}.json", 1_000 - minutes);
+    let establish = folder.establish(&path, &version);
+    tokio::runtime::Runtime::new().unwrap().block_on(establish).unwrap();
+}
+
+#[test]
+fn a_resume_that_the_monitor_saw_counts_unless_it_is_long_gone() {
+    let place = Place::new().with_store().claimed();
+    apply(&place, "acme/young", "2026-01-02T00:00:00Z");
+    let answer = place.call(["lag"]);
+    assert!(answer.stdout.contains("1 behind"), "{answer}");
+    assert!(!answer.stderr.contains("monitor"), "{answer}");
+    remember(&place, "acme/young", 20);
+    let answer = place.call(["lag"]);
+    assert_eq!(answer.code, 0, "{answer}");
+    assert!(answer.stdout.contains("1 behind"), "{answer}");
+    assert!(answer.stderr.contains("warning: no monitor has passed since"), "{answer}");
+    // The newest memory counts.
+    remember(&place, "acme/young", 1);
+    let answer = place.call(["lag"]);
+    assert!(answer.stdout.contains("0 behind, 0 held, 0 paused, 1 new"), "{answer}");
+    assert!(!answer.stderr.contains("monitor"), "{answer}");
+    place.file("store/monitor/memory/000000001000.json", "{");
+    let answer = place.call(["lag"]);
+    assert_eq!(answer.code, 0, "{answer}");
+    assert!(answer.stdout.contains("1 behind"), "{answer}");
+    assert!(answer.stderr.contains("memory/000000001000.json is damaged"), "{answer}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Each version is an object of its own, created only if absent: of two monitors that pass at the
 //! same time one is told that it was not the first, and forgets what it concluded.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tidemark_engine::store::{Folder, Formatted, Store, StoreError};
 
 use crate::{rules::Memory, sinks::Outbox};
@@ -36,9 +36,9 @@ pub(crate) struct Version {
 
 /// A version as it is stored, and who wrote it.
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct Written<K> {
     by: String,
-    kept: Kept,
+    kept: K,
 }
 
 /// The versions, as one monitor sees them.
@@ -58,13 +58,22 @@ impl Keep {
     /// # Errors
     /// `Damaged`, `NewerFormat`, or the store's.
     pub(crate) async fn newest(&self) -> Result<Version, StoreError> {
+        let read = self.read().await?;
+        Ok(read.map(|(number, kept)| Version { number, kept }).unwrap_or_default())
+    }
+
+    /// The number of the newest version, and as much of it as somebody reads who writes none.
+    ///
+    /// # Errors
+    /// `Damaged`, `NewerFormat`, or the store's.
+    pub(crate) async fn read<K: DeserializeOwned>(&self) -> Result<Option<(u64, K)>, StoreError> {
         let Some(number) = self.numbers().await?.last().copied() else {
-            return Ok(Version::default());
+            return Ok(None);
         };
         let path = path(number);
-        let written: Option<Formatted<Written>> = self.folder.document(&path).await?;
+        let written: Option<Formatted<Written<K>>> = self.folder.document(&path).await?;
         let written = written.ok_or(StoreError::Missing { path })?;
-        Ok(Version { number, kept: written.content.kept })
+        Ok(Some((number, written.content.kept)))
     }
 
     /// Makes a version the one after that which it was made from. Whether it is: another monitor

@@ -13,6 +13,7 @@ pub mod look;
 mod measure;
 pub mod mutes;
 mod pass;
+pub mod pauses;
 #[cfg(test)]
 mod refusing;
 mod round;

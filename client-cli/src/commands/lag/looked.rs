@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::Timestamp;
 use tidemark_model::ids::ConnectionId;
 use tidemark_monitor::look::{self, LookError, Looker};
+use tidemark_monitor::pauses::SeenPauses;
 use tidemark_monitor::rules::{Due, Facts, Look, Settings};
 use tidemark_schedules::Listed;
 
@@ -30,6 +31,15 @@ impl Looked {
         Some(Self { id: look.connection, facts, due, error: None })
     }
 
+    /// With what a monitor has seen of a pause. `asked`: whether Temporal said something of it.
+    fn with(self, pauses: &SeenPauses, asked: bool, now: Timestamp) -> Self {
+        let Self { id, mut facts, error, .. } = self;
+        let settings = Settings::default();
+        pauses.complete(&id, &mut facts, asked, now, &settings);
+        let due = Due::of(&facts, &[], &settings);
+        Self { id, facts, due, error }
+    }
+
     /// Whether it is behind its deadline, with no allowance for clocks.
     pub(super) fn late(&self, now: Timestamp) -> bool {
         !self.facts.is_paused() && self.due.at <= now
@@ -38,12 +48,14 @@ impl Looked {
 
 /// Reads the commit log of every connection that is defined, and asks Temporal about those that
 /// look late or are not listed: they may be paused, or be without a schedule. What it does not say of
-/// one is that one's error; when it is lost altogether, the others are not asked about.
+/// one is that one's error; when it is lost altogether, the others are not asked about. `pauses` are
+/// those that a monitor remembers.
 pub(super) async fn look_at(
     session: &Session,
     temporal: Option<&Temporal>,
     ids: &[ConnectionId],
     listed: &[Listed],
+    pauses: &SeenPauses,
     now: Timestamp,
 ) -> Result<Vec<Looked>, Error> {
     let store = session.store().await?;
@@ -60,19 +72,21 @@ pub(super) async fn look_at(
             return Ok(None);
         };
         let Some(looker) = looker.as_ref().filter(|_| glance.late(now) || listed.is_none()) else {
-            return Ok(Some(glance));
+            return Ok(Some(glance.with(pauses, listed.is_some(), now)));
         };
         if lost.load(Ordering::Relaxed) {
+            let glance = glance.with(pauses, listed.is_some(), now);
             let unasked = || "temporal was lost before this one was asked about".to_owned();
             let error = glance.late(now).then(unasked);
             return Ok(Some(Looked { error, ..glance }));
         }
         match looker.look(id, now).await {
-            Ok(look) => Ok(Looked::of(look)),
+            Ok(look) => Ok(Looked::of(look).map(|looked| looked.with(pauses, true, now))),
             Err(LookError::Temporal(error)) => {
                 if error.unreachable() {
                     lost.store(true, Ordering::Relaxed);
                 }
+                let glance = glance.with(pauses, listed.is_some(), now);
                 Ok(Some(Looked { error: Some(error.to_string()), ..glance }))
             }
             Err(error) => Err(error.into()),

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use serde::Serialize;
 use tidemark_model::ids::ConnectionId;
+use tidemark_monitor::pauses::SeenPauses;
 use tidemark_monitor::rules::Mute;
 
 use self::looked::look_at;
@@ -82,7 +83,8 @@ impl Args {
             None => self.selection.matching(session, &listed).await?,
         };
         let now = Timestamp::now();
-        let mut looked = look_at(session, temporal, &ids, &listed, now).await?;
+        let pauses = seen_pauses(session).await?;
+        let mut looked = look_at(session, temporal, &ids, &listed, &pauses, now).await?;
         let known = |id: &&ConnectionId| looked.iter().any(|looked| looked.id == **id);
         if let Some(unknown) = named.iter().flatten().find(|id| !known(id)) {
             return Err(session.unknown(unknown).await);
@@ -103,6 +105,14 @@ impl Args {
         let summary = Summary::of(&looked, now, answers);
         looked.retain(|looked| looked.late(now) || looked.error.is_some());
         looked.sort_by_key(|looked| looked.due.at);
+        if let Some(at) = pauses.outdated(now)
+            && looked.iter().any(|looked| pauses.include(&looked.id))
+        {
+            session.ui().warning(&format!(
+                "no monitor has passed since {at:.0}: when connections were resumed that it had \
+                 seen paused is not known, and they may not be behind"
+            ));
+        }
         let behind: Vec<Behind> = looked
             .into_iter()
             .map(|looked| Behind::of(looked, temporal.is_some(), &mutes, now))
@@ -140,6 +150,20 @@ impl Args {
                 ui.data(&(text.expect("what verbs answer with is JSON") + "\n"))
             }
             format @ (Format::Jsonl | Format::Name) => ui.entries(format, entries),
+        }
+    }
+}
+
+/// What the monitors remember of pauses. `lag` works without it.
+async fn seen_pauses(session: &Session) -> Result<SeenPauses, Error> {
+    match SeenPauses::read(session.store().await?).await {
+        Ok(pauses) => Ok(pauses),
+        Err(error) => {
+            session.ui().warning(&format!(
+                "what the monitor remembers of pauses cannot be read, and counts for nothing: \
+                 {error}"
+            ));
+            Ok(SeenPauses::default())
         }
     }
 }
