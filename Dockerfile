@@ -36,8 +36,7 @@ RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent ti
 USER 10001:10001
 WORKDIR /var/lib/tidemark
 ENV TIDEMARK_STORE=file:///var/lib/tidemark
-# Memory that is no longer needed goes back to the system at once: a fifth less of it at the peak, for a
-# few percent more time.
+# A worker sets this itself, and need not begin twice where it is set.
 ENV MIMALLOC_PURGE_DELAY=0
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["tidemark"]

@@ -145,7 +145,7 @@ impl Stage {
             ("TIDEMARK_TASK_QUEUE", TASK_QUEUE.into()),
             ("TIDEMARK_SPILL_FOLDER", folder.into()),
             ("TIDEMARK_LOG", "info,tidemark=debug".into()),
-            // As the image has it.
+            // As the program sets it for itself.
             ("MIMALLOC_PURGE_DELAY", "0".into()),
             (SOURCE_VARIABLE, SOURCE_KEY.into()),
         ];
