@@ -31,5 +31,5 @@ fn main() -> ExitCode {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         unreachable!("nothing else installs a provider");
     }
-    tidemark::run(std::env::args_os()).into()
+    tidemark::run(env::args_os()).into()
 }

@@ -40,7 +40,7 @@ fn reason(error: &StoreError) -> Option<&'static str> {
 
 /// Whether an error of the operating system among the sources denies permission.
 fn is_denied(error: &(dyn Error + 'static)) -> bool {
-    iter::successors(Some(error), |error| error.source()).any(|error| {
+    iter::successors(Some(error), |&error| error.source()).any(|error| {
         error
             .downcast_ref::<io::Error>()
             .is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
