@@ -2,7 +2,7 @@
 
 use tidemark_engine::run::exceptions;
 use tidemark_model::{
-    exception::ExceptionKind,
+    exception::{Exception, ExceptionKind, Verdict},
     failure::{FailureClass, FailureKind},
     receipt::Outcome,
 };
@@ -113,6 +113,74 @@ async fn too_many_refusals_fail_the_run() {
     world.hour();
     world.run().await.receipt();
     world.assert_in_step();
+}
+
+/// Six standing rejections, after two runs with no more than a handful each.
+async fn with_standing_rejections() -> World {
+    let world = world("retry_rejected = 3").await;
+    for number in 0..5 {
+        world.destination().state().refuses.insert(format!("newsletter:k{number:02}"));
+    }
+    assert_eq!(world.run().await.receipt().rejected_count, 5);
+    world.hour();
+    world.destination().state().refuses.insert("newsletter:k20".to_owned());
+    world.listing.put("k20", "x");
+    assert_eq!(world.run().await.receipt().rejected_count, 6);
+    world.hour();
+    world
+}
+
+#[tokio::test]
+async fn what_was_refused_before_may_be_refused_again_however_much_it_is() {
+    let world = with_standing_rejections().await;
+    // The third run sends all of them again, and nothing else.
+    let receipt = world.run().await.receipt();
+    assert_eq!((receipt.push.repeated, receipt.push.rejected), (6, 6));
+    assert_eq!((receipt.outcome, receipt.rejected_count), (Outcome::InStepExcept, 6));
+
+    // So does one that is asked to.
+    world.hour();
+    let file = world.newest_commit().await.manifest.exceptions.unwrap();
+    let named = exceptions(&world.folder(), &file).await.unwrap();
+    let keys = named.iter().map(Exception::name).collect();
+    world.decide(Verdict::Retry { keys }).await;
+    let receipt = world.run().await.receipt();
+    assert_eq!((receipt.push.repeated, receipt.push.rejected), (6, 6));
+    assert_eq!((receipt.outcome, receipt.rejected_count), (Outcome::InStepExcept, 6));
+
+    // And one that makes good for a run that died.
+    world.hour();
+    world.listing.put("k07", "better");
+    world.decide(Verdict::SendAgain).await;
+    world.run_that_dies(true).await;
+    world.hour();
+    let receipt = world.run().await.receipt();
+    assert_eq!((receipt.push.rejected, receipt.rejected_count), (6, 6));
+
+    world.hour();
+    world.destination().state().refuses.clear();
+    world.decide(Verdict::SendAgain).await;
+    assert_eq!(world.run().await.receipt().outcome, Outcome::InStep);
+    world.assert_in_step();
+}
+
+#[tokio::test]
+async fn a_destination_that_refuses_all_that_is_new_fails_the_run_whatever_it_refused_before() {
+    let world = with_standing_rejections().await;
+    for number in 30..36 {
+        world.destination().state().refuses.insert(format!("newsletter:k{number}"));
+        world.listing.put(&format!("k{number}"), "x");
+    }
+    let failure = world.run().await.failure();
+    assert_eq!(failure.kind, FailureKind::Rejected);
+    assert!(failure.message.contains("refused 6 of 6 records"), "{failure}");
+    // They are sent again by every run until somebody mends them, or allows so many.
+    world.hour();
+    assert_eq!(world.run().await.failure().kind, FailureKind::Rejected);
+    world.hour();
+    let allowed = definition_toml(World::ADDRESS, "fail_rejected_over = 1.0");
+    world.apply(&allowed, false).await;
+    assert_eq!(world.run().await.receipt().rejected_count, 12);
 }
 
 #[tokio::test]

@@ -93,7 +93,7 @@ impl Engine {
                 look_max_age: self.settings.fence.look_max_age,
                 sending: reading.start.sending,
             },
-            refusals: Refusals::new(push.total, share),
+            refusals: Box::pin(Refusals::of(folder, entry, push.changes, share)).await?,
         };
         for ack in push.acknowledged().values() {
             sender.refusals.add(&ack.refused)?;

@@ -1,14 +1,25 @@
 //! One batch on its way: through the fence, and in halves if it is refused as a whole.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    collections::HashSet,
+    pin::pin,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
+use futures::TryStreamExt;
 use tidemark_model::{
+    entry::Prepared,
+    exception::{Exception, ExceptionKind},
     failure::{Failure, FailureKind, Side},
     receipt::Cost,
 };
 
-use super::{acknowledgement::Refused, fence::Fence};
-use crate::port::{Batch, BatchOutcome, Destination, Host, Rejection, Slot};
+use super::{acknowledgement::Refused, exception, fence::Fence};
+use crate::{
+    diff::ChangeSet,
+    port::{Batch, BatchOutcome, Destination, Host, Rejection, Slot},
+    store::{Folder, StoreError},
+};
 
 /// So many refused records are never too many, however small the change set is.
 const HANDFUL: u64 = 5;
@@ -21,24 +32,50 @@ pub(super) struct Sender<'s> {
     pub(super) refusals: Refusals,
 }
 
-/// How many records were refused, and how many may be.
+/// How many records were refused, and how many may be. Those that are exceptions already count
+/// neither here nor there: that they are refused again says nothing new about the destination.
 pub(super) struct Refusals {
+    /// The ids of those.
+    known: HashSet<String>,
     count: AtomicU64,
     total: u64,
     limit: u64,
 }
 
 impl Refusals {
-    /// More than `share` of `total` records fail the run.
+    /// More than `share` of what an entry sends fail the run.
+    ///
+    /// # Errors
+    /// `Missing`, `Damaged`, or the store's.
+    pub(super) async fn of(
+        folder: &Folder,
+        entry: &Prepared,
+        changes: &ChangeSet,
+        share: f64,
+    ) -> Result<Self, StoreError> {
+        let exceptions = exception::of_manifest(folder, Some(&entry.next)).await?.into_iter();
+        let rejected = exceptions.filter(|exception| exception.kind == ExceptionKind::Rejected);
+        let known: HashSet<String> = rejected.map(|Exception { id, .. }| id).collect();
+        let mut total = changes.record_count();
+        if !known.is_empty() {
+            let mut sent = pin!(changes.keys());
+            while let Some(keys) = sent.try_next().await? {
+                let again = keys.iter().filter(|record| known.contains(&record.id)).count();
+                total = total.saturating_sub(again as u64);
+            }
+        }
+        Ok(Self::new(known, total, share))
+    }
+
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a share of a count, rounded down"
     )]
-    pub(super) fn new(total: u64, share: f64) -> Self {
+    fn new(known: HashSet<String>, total: u64, share: f64) -> Self {
         let limit = (total as f64 * share) as u64;
-        Self { count: AtomicU64::new(0), total, limit: limit.max(HANDFUL) }
+        Self { known, count: AtomicU64::new(0), total, limit: limit.max(HANDFUL) }
     }
 
     /// Takes note of refused records.
@@ -46,22 +83,27 @@ impl Refusals {
     /// # Errors
     /// `Rejected` when they are too many.
     pub(super) fn add(&self, refused: &[Refused]) -> Result<(), Failure> {
-        let added = refused.len() as u64;
+        let fresh: Vec<&Refused> =
+            refused.iter().filter(|refused| !self.known.contains(&refused.id)).collect();
+        let added = fresh.len() as u64;
         let count = self.count.fetch_add(added, Ordering::SeqCst) + added;
         if count <= self.limit {
             return Ok(());
         }
-        let reason = refused.first().map_or("", |refused| refused.reason.as_str());
+        let reason = fresh.first().map_or("", |refused| refused.reason.as_str());
         Err(Failure::new(
             FailureKind::Rejected,
             Side::Destination,
             format!(
-                "the destination refused {count} of {} records, more than the {} that \
-                 policy.fail_rejected_over allows; one of its reasons: {reason}",
+                "the destination refused {count} of {} records that were no exceptions yet, more \
+                 than the {} that policy.fail_rejected_over allows; one of its reasons: {reason}",
                 self.total, self.limit
             ),
         )
-        .hint("mend what it refuses, then start the connection: the run begins anew"))
+        .hint(
+            "mend what it refuses, or allow more in policy.fail_rejected_over if these records \
+             are to be exceptions; then start the connection: the run begins anew",
+        ))
     }
 }
 
