@@ -15,7 +15,11 @@ const REFUSED: &str = "newsletter:k03";
 
 /// A connection in step, except for one record that the destination refuses.
 async fn with_a_refused_record() -> World {
-    let world = World::with_policy("retry_rejected = 1000").await;
+    with_a_refused_record_under("retry_rejected = 1000").await
+}
+
+async fn with_a_refused_record_under(policy: &str) -> World {
+    let world = World::with_policy(policy).await;
     for number in 0..20 {
         world.listing.put(&format!("k{number:02}"), "x");
     }
@@ -77,6 +81,56 @@ async fn a_waiver_lasts_until_the_row_changes() {
     assert_eq!((receipt.outcome, receipt.rejected_count), (Outcome::InStepExcept, 1));
     assert_eq!((receipt.waived_count, receipt.push.changed), (0, 1));
     assert_eq!(named(&world).await[0].waiver, None);
+}
+
+#[tokio::test]
+async fn a_waiver_stands_when_the_record_is_sent_again_as_it_is() {
+    let world = with_a_refused_record().await;
+    let keys = names(&world).await;
+    world.decide(Verdict::Ignore { keys, why: "the owner knows".to_owned() }).await;
+    assert_eq!(next(&world).await.waived_count, 1);
+
+    world.decide(Verdict::SendAgain).await;
+    let receipt = next(&world).await;
+    assert_eq!((receipt.push.rejected, receipt.rejected_count), (1, 0));
+    assert_eq!((receipt.outcome, receipt.waived_count), (Outcome::InStep, 1));
+
+    world.decide(Verdict::Retry { keys: names(&world).await }).await;
+    let receipt = next(&world).await;
+    assert_eq!((receipt.push.repeated, receipt.push.rejected), (1, 1));
+    assert_eq!((receipt.outcome, receipt.waived_count), (Outcome::InStep, 1));
+    let exception = named(&world).await.remove(0);
+    assert_eq!((exception.attempt_count, exception.since), (3, RunNumber::FIRST));
+    assert_eq!(exception.waiver.unwrap().why, "the owner knows");
+
+    // It ends as any other does.
+    world.destination().state().refuses.clear();
+    world.decide(Verdict::Retry { keys: names(&world).await }).await;
+    let receipt = next(&world).await;
+    assert_eq!((receipt.outcome, receipt.waived_count), (Outcome::InStep, 0));
+    world.assert_in_step();
+}
+
+#[tokio::test]
+async fn what_is_accepted_is_not_sent_again_by_the_run_that_takes_note_of_it() {
+    let world = with_a_refused_record_under("retry_rejected = 2").await;
+    let keys = names(&world).await;
+    world.decide(Verdict::Ignore { keys, why: "the owner knows".to_owned() }).await;
+    for number in 2..=4 {
+        let receipt = next(&world).await;
+        assert_eq!((receipt.number, receipt.push.repeated), (RunNumber::new(number), 0));
+        assert_eq!((receipt.outcome, receipt.waived_count), (Outcome::InStep, 1));
+        assert_eq!(world.destination().take_ledger(), []);
+    }
+
+    // Unless somebody asks for it in the same run.
+    let keys = names(&world).await;
+    world.decide(Verdict::Retry { keys: keys.clone() }).await;
+    world.decide(Verdict::Ignore { keys, why: "still".to_owned() }).await;
+    let receipt = next(&world).await;
+    assert_eq!((receipt.push.repeated, receipt.push.rejected), (1, 1));
+    assert_eq!((receipt.outcome, receipt.waived_count), (Outcome::InStep, 1));
+    assert_eq!(named(&world).await[0].waiver.as_ref().unwrap().why, "still");
 }
 
 #[tokio::test]

@@ -336,10 +336,12 @@ impl Ground<'_> {
         }
         let exceptions = exception::of_manifest(self.folder, self.manifest()).await?;
         let due = exceptions.into_iter().filter(|exception| {
+            let name = exception.name();
+            // One that an operator accepts in this very run rests from this run on.
+            let rests =
+                !exception::is_retried(exception) || self.orders.ignored.contains_key(&name);
             exception.kind == ExceptionKind::Rejected
-                && (given_up
-                    || self.orders.retried.contains(&exception.name())
-                    || all && exception::is_retried(exception))
+                && (given_up || self.orders.retried.contains(&name) || all && !rests)
         });
         dirty.extend(due.map(|Exception { key, id, .. }| DirtyKey { key, id }));
         Ok(dirty)

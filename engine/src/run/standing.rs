@@ -152,6 +152,11 @@ async fn still_rejected(
     let refused = acknowledged.iter().flat_map(|ack| &ack.refused);
     for refused in refused.filter(|_| !defect::on(Defect::ForgetRejected)) {
         let earlier = answered.get(&refused.id);
+        // One that is left here is for the row as it is now: before the push, those for another
+        // row were taken off.
+        let waiver = earlier
+            .filter(|earlier| earlier.key == refused.key)
+            .and_then(|earlier| earlier.waiver.clone());
         let exception = Exception {
             key: refused.key.clone(),
             id: refused.id.clone(),
@@ -159,7 +164,7 @@ async fn still_rejected(
             reason: refused.reason.clone(),
             attempt_count: earlier.map_or(0, |earlier| earlier.attempt_count) + 1,
             since: earlier.map_or(entry.number, |earlier| earlier.since),
-            waiver: None,
+            waiver,
         };
         rejected.insert(refused.id.clone(), exception);
     }
