@@ -193,6 +193,19 @@ async fn a_handful_of_refusals_is_never_too_many() {
 }
 
 #[tokio::test]
+async fn not_even_one_refusal_passes_where_none_is_allowed() {
+    let world = world("fail_rejected_over = 0.0").await;
+    world.destination().state().refuses.insert("newsletter:k03".to_owned());
+    let failure = world.run().await.failure();
+    assert_eq!(failure.kind, FailureKind::Rejected);
+    assert!(failure.message.contains("refused 1 of 20 records"), "{failure}");
+    world.destination().state().refuses.clear();
+    world.hour();
+    world.run().await.receipt();
+    world.assert_in_step();
+}
+
+#[tokio::test]
 async fn what_one_system_refused_is_no_exception_at_another() {
     let world = world("retry_rejected = 1000").await;
     world.run().await.receipt();

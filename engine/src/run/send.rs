@@ -21,7 +21,7 @@ use crate::{
     store::{Folder, StoreError},
 };
 
-/// So many refused records are never too many, however small the change set is.
+/// So many refused records are never too many, however small the change set is, unless none may be.
 const HANDFUL: u64 = 5;
 
 /// What all batches of a push share.
@@ -75,7 +75,8 @@ impl Refusals {
     )]
     fn new(known: HashSet<String>, total: u64, share: f64) -> Self {
         let limit = (total as f64 * share) as u64;
-        Self { known, count: AtomicU64::new(0), total, limit: limit.max(HANDFUL) }
+        let limit = if share > 0.0 { limit.max(HANDFUL) } else { 0 };
+        Self { known, count: AtomicU64::new(0), total, limit }
     }
 
     /// Takes note of refused records.
