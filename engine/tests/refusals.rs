@@ -5,9 +5,10 @@ use tidemark_model::{
     exception::{Exception, ExceptionKind, Verdict},
     failure::{FailureClass, FailureKind},
     receipt::Outcome,
+    step::ReadOutcome,
 };
 
-use crate::support::{Shown, World, definition_toml};
+use crate::support::{Fault, Shown, World, definition_toml};
 
 async fn world(extra: &str) -> World {
     let world = World::with_policy(extra).await;
@@ -83,6 +84,70 @@ async fn a_batch_refused_as_a_whole_is_halved_until_the_refused_record_is_alone(
     let mut expected = world.listing.records();
     expected.remove("newsletter:k05");
     assert_eq!(world.destination().records(), expected);
+}
+
+/// One batch of 1,000 records, of which three are refused and make the destination refuse every
+/// request that holds one of them.
+async fn a_large_batch() -> World {
+    let world = World::new().await;
+    let mut destination = world.destination();
+    destination.capabilities.batch_records = 1_000;
+    destination.capabilities.batch_bytes = 1_000_000;
+    world.destinations.set(World::ADDRESS, destination);
+    for number in 0..1_000 {
+        world.listing.put(&format!("k{number:03}"), "x");
+    }
+    for key in ["k100", "k500", "k900"] {
+        world.destination().state().refuses_whole.insert(format!("newsletter:{key}"));
+    }
+    world
+}
+
+#[tokio::test]
+async fn a_batch_that_is_being_split_goes_on_after_a_failure_where_it_was() {
+    let world = a_large_batch().await;
+    for _ in 0..10 {
+        let script = (0..9).map(|_| Fault::None).chain([Fault::Lost]);
+        world.destination().state().script.extend(script);
+    }
+    let receipt = world.run().await.receipt();
+    assert_eq!((receipt.push.acknowledged, receipt.push.rejected), (997, 3));
+    // 53 requests find the three, and every tenth has to be sent again.
+    assert_eq!(receipt.destination_cost.request_count, 53);
+    assert_eq!(world.destination().take_ledger().len(), 58);
+    assert_eq!(world.paths_with("acks/000000000001/00000000-").await.len(), 5);
+    let mut expected = world.listing.records();
+    for key in ["k100", "k500", "k900"] {
+        expected.remove(&format!("newsletter:{key}"));
+    }
+    assert_eq!(world.destination().records(), expected);
+    let file = world.newest_commit().await.manifest.exceptions.unwrap();
+    let named = exceptions(&world.folder(), &file).await.unwrap();
+    let keys: Vec<&str> = named.iter().map(|exception| exception.key.as_str()).collect();
+    assert_eq!(keys, ["k100", "k500", "k900"]);
+}
+
+#[tokio::test]
+async fn all_of_a_batch_that_was_split_is_sent_again_when_its_run_died() {
+    let world = a_large_batch().await;
+    let (host, id) = (world.host(), &world.connection);
+    let read = world.engine.read(&host, id).await.unwrap();
+    let ReadOutcome::Read(read) = read else { panic!("nothing was new: {read:?}") };
+    let number = world.engine.compute(&host, id, &read).await.unwrap().number;
+    let script = (0..20).map(|_| Fault::None).chain([Fault::Lost]);
+    world.destination().state().script.extend(script);
+    let failure = world.engine.push(&host, id, number).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Transient);
+    host.close();
+    assert_eq!(world.paths_with("acks/000000000001/00000000-000001.split").await.len(), 1);
+
+    // What has reached the destination changes at the source before anything is committed.
+    world.hour();
+    world.destination().state().refuses_whole.clear();
+    world.listing.put("k000", "y");
+    world.listing.archive("k001");
+    assert_eq!(world.run().await.receipt().outcome, Outcome::InStep);
+    world.assert_in_step();
 }
 
 #[tokio::test]

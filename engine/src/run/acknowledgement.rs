@@ -1,5 +1,7 @@
 //! What the destination said of each batch, durable: the point from which pushing goes on.
 
+use std::collections::BTreeMap;
+
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tidemark_model::{
@@ -7,6 +9,7 @@ use tidemark_model::{
     receipt::Cost,
 };
 
+use super::parts::Split;
 use crate::store::{Creation, Folder, StoreError};
 
 /// Acknowledgements that are read at once.
@@ -35,6 +38,8 @@ pub(super) struct Refused {
 pub(super) struct Acknowledged {
     /// In the order of their batches.
     pub(super) batches: Vec<Acknowledgement>,
+    /// How far the others are that were sent in part.
+    pub(super) begun: BTreeMap<usize, Split>,
     /// How often the step was begun.
     pub(super) attempt_count: usize,
 }
@@ -63,7 +68,7 @@ impl Acknowledged {
             .iter()
             .filter(|name| name.ends_with(".json"))
             .map(|name| format!("{acks}/{name}"));
-        let batches = stream::iter(paths)
+        let batches: Vec<Acknowledgement> = stream::iter(paths)
             .map(|path| async move {
                 let found = folder.document(&path).await?;
                 found.ok_or(StoreError::Missing { path })
@@ -72,7 +77,17 @@ impl Acknowledged {
             .boxed()
             .try_collect()
             .await?;
-        Ok(Self { batches, attempt_count })
+        // Sorted by step: the last of a batch is the furthest.
+        let mut furthest: BTreeMap<usize, u32> =
+            names.iter().filter_map(|name| Split::of_name(name)).collect();
+        for ack in &batches {
+            furthest.remove(&ack.batch);
+        }
+        let mut begun = BTreeMap::new();
+        for (batch, step) in furthest {
+            begun.insert(batch, Split::load(folder, number, (batch, step)).await?);
+        }
+        Ok(Self { batches, begun, attempt_count })
     }
 }
 
@@ -85,6 +100,7 @@ pub(super) async fn begin_attempt(folder: &Folder, number: RunNumber) -> Result<
     }
 }
 
-fn acks(number: RunNumber) -> String {
+/// The folder of what is durable of a push.
+pub(super) fn acks(number: RunNumber) -> String {
     format!("acks/{:012}", number.get())
 }

@@ -15,6 +15,7 @@ mod fence;
 mod guard;
 mod hold;
 mod lost;
+mod parts;
 mod preview;
 mod purge;
 mod push;

@@ -21,6 +21,7 @@ use super::{
     definition,
     fence::Fence,
     overtaken, own,
+    parts::{Parts, Split},
     reading::StoredReading,
     send::{Refusals, Sender},
 };
@@ -98,6 +99,9 @@ impl Engine {
         for ack in push.acknowledged().values() {
             sender.refusals.add(&ack.refused)?;
         }
+        for split in push.begun.values() {
+            sender.refusals.add(&split.refused)?;
+        }
         let simultaneous = destination.capabilities().simultaneous_batches.max(1);
         for kind in [BatchKind::Remove, BatchKind::Write] {
             push.all_of(kind, entry.number, &sender, simultaneous).await?;
@@ -113,6 +117,8 @@ struct Push<'p> {
     changes: &'p ChangeSet,
     total: u64,
     acknowledged: Mutex<BTreeMap<usize, Acknowledgement>>,
+    /// How far earlier attempts came with batches that are not acknowledged.
+    begun: BTreeMap<usize, Split>,
     pace: Pace,
 }
 
@@ -132,6 +138,7 @@ impl<'p> Push<'p> {
             changes,
             total: changes.batches().iter().map(|batch| batch.record_count).sum(),
             acknowledged: Mutex::new(acknowledged),
+            begun: done.begun,
             pace: Pace::begin(host.clock(), Stage::Push, earlier),
         };
         push.report(earlier);
@@ -197,15 +204,22 @@ impl<'p> Push<'p> {
             let ack = Acknowledgement::new(index, record_count, Vec::new(), Cost::default());
             ack.keep(self.folder, number).await?;
         }
+        let mut parts = Parts::of(number, index, batch, self.begun.get(&index))?;
         // They are closed after a failure, which is the one to be told.
         let Ok(lane) = lanes.acquire().await else { return Ok(()) };
-        let answered = sender.apply(batch).await;
+        let answered = sender.apply(&mut parts).await;
         if answered.is_err() {
             lanes.close();
         }
         drop(lane);
-        let (refused, cost) = answered?;
-        let ack = Acknowledgement::new(index, record_count, refused, cost);
+        if let Err(failure) = answered {
+            if failure.kind.retryable() {
+                // It spares requests, and nothing more: the failure is the one to be told.
+                parts.keep(self.folder, number).await.ok();
+            }
+            return Err(failure);
+        }
+        let ack = Acknowledgement::new(index, record_count, parts.refused, parts.cost);
         let ack = ack.keep(self.folder, number).await?;
         let count = {
             let mut acknowledged = self.acknowledged();

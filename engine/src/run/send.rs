@@ -14,10 +14,15 @@ use tidemark_model::{
     receipt::Cost,
 };
 
-use super::{acknowledgement::Refused, exception, fence::Fence};
+use super::{
+    acknowledgement::Refused,
+    exception,
+    fence::Fence,
+    parts::{Named, Parts},
+};
 use crate::{
     diff::ChangeSet,
-    port::{Batch, BatchOutcome, Destination, Host, Rejection, Slot},
+    port::{Batch, BatchOutcome, Destination, Host, Slot},
     store::{Folder, StoreError},
 };
 
@@ -110,39 +115,23 @@ impl Refusals {
 
 impl Sender<'_> {
     /// Carries a batch out. What is refused as a whole is halved until the refused records are
-    /// alone.
+    /// alone. After a failure, the parts say how far it came.
     ///
     /// # Errors
-    /// The stop, the fence, or the destination's; the batch may have been applied in part.
-    pub(super) async fn apply(&self, batch: Batch) -> Result<(Vec<Refused>, Cost), Failure> {
-        let mut refused = Vec::new();
-        let mut cost = Cost::default();
-        let mut parts = vec![batch];
-        while let Some(part) = parts.pop() {
-            let outcome = match self.request(&part).await {
-                Ok(outcome) => outcome,
+    /// The stop, the fence, or the destination's; the part that is next may have been applied.
+    pub(super) async fn apply(&self, parts: &mut Parts) -> Result<(), Failure> {
+        while let Some(part) = parts.next() {
+            let (cost, named) = match self.request(part).await {
+                Ok(outcome) => (outcome.cost, Named::of(part, &outcome.rejections)),
                 Err(failure) if failure.kind == FailureKind::Rejected => {
-                    cost.request_count += 1;
-                    let found = halve_or_refuse(part, failure.message, &mut parts);
-                    self.refusals.add(found.as_slice())?;
-                    refused.extend(found);
-                    continue;
+                    let cost = Cost { request_count: 1, ..Cost::default() };
+                    (cost, Named::Unknown(failure.message))
                 }
                 Err(failure) => return Err(failure),
             };
-            cost.add(outcome.cost);
-            let found = match named_records(&part, &outcome.rejections) {
-                Named::All(found) => found,
-                // It refuses something that is not in the batch by that name: asked in halves,
-                // until only one record can be meant.
-                Named::Unknown(reason) => {
-                    halve_or_refuse(part, reason, &mut parts).into_iter().collect()
-                }
-            };
-            self.refusals.add(&found)?;
-            refused.extend(found);
+            self.refusals.add(parts.answered(cost, named))?;
         }
-        Ok((refused, cost))
+        Ok(())
     }
 
     async fn request(&self, batch: &Batch) -> Result<BatchOutcome, Failure> {
@@ -164,39 +153,4 @@ impl Sender<'_> {
             }
         }
     }
-}
-
-/// The refused records of an answer.
-enum Named {
-    All(Vec<Refused>),
-    Unknown(String),
-}
-
-fn named_records(batch: &Batch, rejections: &[Rejection]) -> Named {
-    let mut found: Vec<Refused> = Vec::new();
-    for rejection in rejections {
-        let Some(write) = batch.writes.iter().find(|write| write.id == rejection.id) else {
-            return Named::Unknown(rejection.reason.clone());
-        };
-        if !found.iter().any(|known| known.id == rejection.id) {
-            found.push(Refused {
-                key: write.key.clone(),
-                id: write.id.clone(),
-                reason: rejection.reason.clone(),
-            });
-        }
-    }
-    Named::All(found)
-}
-
-/// A single record is refused; more are put back in halves, the first on top.
-fn halve_or_refuse(mut batch: Batch, reason: String, parts: &mut Vec<Batch>) -> Option<Refused> {
-    if batch.writes.len() <= 1 {
-        let write = batch.writes.pop()?;
-        return Some(Refused { key: write.key, id: write.id, reason });
-    }
-    let second = batch.writes.split_off(batch.writes.len() / 2);
-    parts.push(Batch { kind: batch.kind, writes: second });
-    parts.push(batch);
-    None
 }

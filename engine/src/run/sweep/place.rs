@@ -105,6 +105,7 @@ mod tests {
             ("changes/000000000007-a1/by-approval/chosen.zst", Kind::Changes, &number),
             ("exceptions/000000000007-a1.ndjson", Kind::Exceptions, &number),
             ("acks/000000000007/00000003.json", Kind::Acknowledgements, &number),
+            ("acks/000000000007/00000003-000001.split", Kind::Acknowledgements, &number),
             ("pages/5f0c/window-00001.page", Kind::Pages, &run),
             ("runs/5f0c/start.json", Kind::RunFiles, &run),
             ("runs/5f0c.json", Kind::RunRecords, &run),
