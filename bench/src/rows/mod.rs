@@ -31,7 +31,8 @@ const ROW_LIMIT: Duration = Duration::from_mins(30);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Row {
-    /// A run of a list in which nothing changed: requests, Temporal actions, history events
+    /// A run of a list in which nothing changed: requests, Temporal actions, history events; and how
+    /// many requests publish a run's state
     Unchanged,
     /// A run after a few changes in a large list: requests
     Changes,

@@ -15,8 +15,15 @@
 //!
 //! Nobody else talks to the server meanwhile but the bench itself, which lists and fetches
 //! histories, and neither is an action.
+//!
+//! What a run asks of its schedule to publish how it ended is counted over another, small list, for
+//! its size changes nothing of it: of a run that finds what the one before it left, which only looks
+//! whether that is news, and of one that sends a change, which must be published. The one patch is
+//! left out that is the bench's own trigger.
 
-use tidemark_simulator::Seed;
+use anyhow::ensure;
+use tidemark_schedules::ScheduleClient;
+use tidemark_simulator::{RandomKind, Seed};
 
 use super::{Row, grouped};
 use crate::{
@@ -31,6 +38,10 @@ const SIGNALS: [&str; 3] =
     ["UpdateSchedule", "SignalWorkflowExecution", "SignalWithStartWorkflowExecution"];
 const QUERIES: [&str; 2] = ["DescribeSchedule", "QueryWorkflow"];
 
+/// The list of the connection whose publications are counted.
+const PUBLISHED: &str = "published";
+const MOST_PUBLISHING: f64 = 2.0;
+
 pub(super) async fn measure(options: &Options) -> anyhow::Result<Vec<Figure>> {
     let sizes: &[u32] = options.pick(&[10_000, 100_000, 1_000_000], &[1_000, 10_000]);
     let mut stage = Stage::open().await?;
@@ -39,6 +50,7 @@ pub(super) async fn measure(options: &Options) -> anyhow::Result<Vec<Figure>> {
     for &size in sizes {
         figures.extend(one(&stage, size).await?);
     }
+    figures.extend(publishing(&stage).await?);
     stage.close().await;
     Ok(figures)
 }
@@ -85,4 +97,40 @@ async fn one(stage: &Stage, size: u32) -> anyhow::Result<Vec<Figure>> {
         figure("history events", 25.0, history.event_count()),
         Figure::printed(Row::Unchanged, what("trigger to end"), run.seconds()?, Unit::Seconds),
     ])
+}
+
+/// Requests of runs to publish their state: one that has no news, then one that has.
+async fn publishing(stage: &Stage) -> anyhow::Result<Vec<Figure>> {
+    stage.fill(PUBLISHED, &Seed::of(1_000))?;
+    let plan =
+        Plan { name: PUBLISHED, list: PUBLISHED, space: Space::First, delete: Delete::Tombstone };
+    let definition = stage.connect(&plan).await?;
+    stage.run(definition.id()).await?;
+
+    let calls = ServerCalls::of(stage.temporal())?;
+    let mut before = calls.read().await?;
+    let (mut figures, mut newest) = (Vec::new(), None);
+    for (state, changed) in [("no news", 0), ("news", 1)] {
+        stage.world().mutate_random(PUBLISHED, RandomKind::Change, changed, 1)?;
+        let run = stage.run(definition.id()).await?;
+        let after = calls.read().await?;
+        let sent = run.receipt.push.sent();
+        ensure!(sent == u64::try_from(changed)?, "{sent} records were sent, not {changed}");
+        let asked = |operation: &str| after.since(&before, &[operation]);
+        let (looks, updates) = (asked("DescribeSchedule"), asked("UpdateSchedule"));
+        let patches = asked("PatchSchedule");
+        ensure!(patches > 0, "the server did not count the trigger");
+        let patches = patches - 1;
+        let requests = count(looks + updates + patches);
+        let figure = format!("requests of publishing a run's state, {state}");
+        figures.push(
+            Figure::at_most(Row::Unchanged, figure, MOST_PUBLISHING, requests, Unit::Count)
+                .note(format!("{looks} looks, {updates} updates, {patches} patches")),
+        );
+        newest = Some(run.receipt.number);
+        before = after;
+    }
+    let seen = ScheduleClient::new(stage.client()).describe(definition.id()).await?;
+    ensure!(seen.committed == newest, "the news are not on the schedule");
+    Ok(figures)
 }
