@@ -10,6 +10,7 @@ pub mod conformance;
 mod connect;
 mod http;
 mod mailchimp;
+mod quoted;
 mod record_api;
 
 pub use connect::{HttpConnectors, ProcessSecrets, VisibleList};

@@ -81,6 +81,13 @@ async fn a_brake_is_told_from_a_refusal_by_the_words_that_come_with_it() {
 }
 
 #[tokio::test]
+async fn no_title_repeats_an_address() {
+    let title = Some("ada@example.com is not a contact".to_owned());
+    let failure = failure_of(FaultAction::Status { status: 400, title, retry_after: None }).await;
+    assert_eq!(failure.message, "Mailchimp refused the request: 400 … is not a contact");
+}
+
+#[tokio::test]
 async fn a_pause_that_is_asked_for_is_handed_on() {
     let action = FaultAction::Status { status: 429, title: None, retry_after: Some(90) };
     let failure = failure_of(action).await;

@@ -114,6 +114,23 @@ async fn a_batch_that_is_refused_as_a_whole_is_left_to_the_caller_to_split() {
     apply(&*destination, &writes(2)).await.unwrap();
 }
 
+#[tokio::test]
+async fn no_refusal_repeats_an_address_whosever_it_is() {
+    let (bench, destination) = bench(DELETE).await;
+    let mut rule = RejectRule::records(["newsletter:1"], 200);
+    rule.message = "ADA1@Example.com: bob@elsewhere.org has it, says <eve@localhost>".to_owned();
+    bench.world().reject_when(RECORD_KEY, rule).unwrap();
+    let outcome = apply(&*destination, &writes(3)).await.unwrap();
+    let reasons: Vec<_> = outcome.rejections.iter().map(|one| one.reason.as_str()).collect();
+    assert_eq!(reasons, ["…: … has it, says <…>"]);
+
+    // Of a removal only the id is known, so nothing tells whose address it is.
+    let one = Batch { writes: removals(2).writes.split_off(1), ..removals(0) };
+    let failure = apply(&*destination, &one).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Rejected);
+    assert_eq!(failure.message, "the record API refused the batch: 400 …: … has it, says <…>");
+}
+
 async fn failure_of(action: FaultAction) -> Failure {
     let (bench, destination) = bench(TOMBSTONE).await;
     bench.world().add_fault(Fault::next(Side::Destination, action));

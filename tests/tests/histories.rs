@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use temporalio_client::WorkflowHistory;
 use temporalio_sdk::workflow_replayer::{WorkflowReplayer, WorkflowReplayerOptions};
-use tidemark_simulator::RandomKind;
+use tidemark_simulator::{RandomKind, RejectRule};
 use tidemark_tests::{LIST, MAILCHIMP_KEY, RECORD_KEY, Stage};
 use tidemark_workflows::{check::CheckConnection, sweep::SweepStore, sync::SyncConnection};
 
-use crate::{PROGRAM, TOMBSTONE, checks, stage, sweeps::sweep};
+use crate::{DELETE, PROGRAM, TOMBSTONE, checks, stage, sweeps::sweep};
 
 /// The largest payload that may cross Temporal.
 pub(crate) const PAYLOAD_LIMIT: usize = 16 * 1024;
@@ -49,17 +49,41 @@ pub(crate) fn payloads(value: &serde_json::Value, found: &mut Vec<Vec<u8>>) {
     }
 }
 
+/// Refuses records in words that quote addresses: of somebody whose record was not sent, and in
+/// other letters than those that were.
+fn refuse_quoting(stage: &Stage, members: &[&str]) {
+    let ids = members.iter().map(|member| format!("newsletter:{member}"));
+    let mut rule = RejectRule::records(ids, 200);
+    rule.message = "taken by Somebody.Else@Example.NET, not by bob@localhost".to_owned();
+    stage.world().reject_when(RECORD_KEY, rule).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn payloads_are_small_and_carry_neither_secrets_nor_contacts() {
     let stage = stage("payloads", 2_500).await;
-    stage.apply(TOMBSTONE).await;
+    stage.apply(DELETE).await;
     let _worker = stage.worker(&[]);
     stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
     let mut histories = vec![history_json(&stage).await];
-    stage.world().mutate_random(LIST, RandomKind::Change, 40, 1).unwrap();
-    stage.world().mutate_random(LIST, RandomKind::Archive, 4, 2).unwrap();
-    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
+    // A write and a removal are refused: both reasons are in the result of a step.
+    let changed = stage.world().mutate_random(LIST, RandomKind::Change, 40, 1).unwrap();
+    let archived = stage.world().mutate_random(LIST, RandomKind::Archive, 4, 2).unwrap();
+    refuse_quoting(&stage, &[changed[0].contact_id.as_str(), archived[0].contact_id.as_str()]);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(4);
     histories.push(history_json(&stage).await);
+    // So many that the run fails, with a reason in its failure.
+    let changed = stage.world().mutate_random(LIST, RandomKind::Change, 20, 3).unwrap();
+    let changed: Vec<_> = changed.iter().map(|member| member.contact_id.as_str()).collect();
+    refuse_quoting(&stage, &changed);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(1);
+    histories.push(history_json(&stage).await);
+    let quoting = histories.iter().map(|history| {
+        let mut found = Vec::new();
+        payloads(&serde_json::from_slice(history).unwrap(), &mut found);
+        let said = |text: &[u8]| String::from_utf8_lossy(text).contains("taken by …, not by …");
+        found.iter().any(|payload| said(payload)) || said(history)
+    });
+    assert_eq!(quoting.collect::<Vec<_>>(), [false, true, true], "reasons are passed on");
     stage.world().revoke_key(MAILCHIMP_KEY);
     stage.ask(["start", stage.id(), "--wait"]).await.expect(1);
     histories.push(history_json(&stage).await);
@@ -73,7 +97,9 @@ async fn payloads_are_small_and_carry_neither_secrets_nor_contacts() {
         for payload in found.iter().chain([&history]) {
             let text = String::from_utf8_lossy(payload);
             assert!(!text.contains(MAILCHIMP_KEY) && !text.contains(RECORD_KEY));
-            assert!(!text.contains("example."), "an address in {text}");
+            let small = text.to_lowercase();
+            assert!(!small.contains("example."), "an address in {text}");
+            assert!(!small.contains("bob@") && !small.contains("else@"), "an address in {text}");
             assert!(emails.iter().all(|email| !text.contains(email.as_str())));
         }
         for payload in found {

@@ -8,7 +8,7 @@ use tidemark_model::{
 };
 
 use super::{rows::Malformed, wire::Problem};
-use crate::http::Answer;
+use crate::{http::Answer, quoted::without_addresses};
 
 /// The longest title that is repeated.
 const TITLE_LIMIT: usize = 80;
@@ -97,12 +97,13 @@ pub(super) fn undated() -> Failure {
     Failure::new(FailureKind::Transient, Side::Source, message)
 }
 
-/// The status, and the API's own title where it gave one. Details are left out: they may quote an
-/// address.
+/// The status, and the API's own title where it gave one. Details are left out: they may quote
+/// anything of a member.
 fn name(status: StatusCode, problem: Option<&Problem>) -> String {
     match problem {
         Some(problem) => {
-            let title = problem.title.chars().filter(|c| !c.is_control());
+            let title = without_addresses(&problem.title);
+            let title = title.chars().filter(|c| !c.is_control());
             format!("{} {}", status.as_u16(), title.take(TITLE_LIMIT).collect::<String>())
         }
         None => format!("{status}, without an error in its own format"),

@@ -4,6 +4,7 @@ mod client;
 mod destination;
 mod refusal;
 mod wire;
+mod words;
 
 pub(crate) use client::Client;
 pub use destination::RecordApiDestination;

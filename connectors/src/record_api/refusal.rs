@@ -9,7 +9,7 @@ use tidemark_model::{
     secret::SecretRef,
 };
 
-use super::wire;
+use super::{wire, words::words};
 use crate::http::Answer;
 
 /// Whom a refusal is told about.
@@ -26,7 +26,7 @@ impl Subject {
         let status = answer.status();
         let words = serde_json::from_slice(answer.body())
             .ok()
-            .and_then(|value: Value| wire::words(&value, records));
+            .and_then(|value: Value| words(&value, records));
         let named = match words {
             Some(words) => format!("{} {words}", status.as_u16()),
             None => status.to_string(),

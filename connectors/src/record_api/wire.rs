@@ -6,15 +6,7 @@ use serde_json::{Map, Value};
 use tidemark_engine::port::{HeldRecord, Rejection, Write};
 use tidemark_model::definition::SourcePath;
 
-/// The longest reason that is kept, in characters.
-const REASON_LIMIT: usize = 200;
-
-/// A value of fewer bytes is left in a reason: it names nobody, and taking it out would tear words
-/// apart.
-const SHORT_VALUE: usize = 3;
-
-/// Where destinations put their reason.
-const REASON_KEYS: [&str; 5] = ["reason", "message", "error", "detail", "title"];
+use super::words::words;
 
 /// The records as the API reads them: the mapped fields, and what says that they are alive.
 pub(super) fn writes(writes: &[Write], tombstone: Option<&str>) -> String {
@@ -151,28 +143,6 @@ pub(super) fn rejections(
         rejections.entry(&write.id).or_insert_with(|| Rejection { id: write.id.clone(), reason });
     }
     Ok(rejections.into_values().collect())
-}
-
-/// The reason that an object of the destination gives, without the values of the records that it
-/// speaks of.
-pub(super) fn words(value: &Value, records: &[Write]) -> Option<String> {
-    let words = REASON_KEYS.iter().find_map(|key| value.get(key)?.as_str())?;
-    let mut words: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    for record in records {
-        let fields: Map<String, Value> = serde_json::from_str(&record.record).unwrap_or_default();
-        let mut values: Vec<&str> = fields
-            .iter()
-            .filter_map(|(_, value)| value.as_str())
-            .filter(|value| value.len() >= SHORT_VALUE && *value != record.id)
-            .collect();
-        // The longest first: one value may be a part of another.
-        values.sort_unstable_by_key(|value| std::cmp::Reverse(value.len()));
-        for value in values {
-            words = words.replace(value, "…");
-        }
-    }
-    let words: String = words.trim().chars().take(REASON_LIMIT).collect();
-    (!words.is_empty()).then_some(words)
 }
 
 #[cfg(test)]
