@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
 
 use crate::{
-    failure::{Verdict, to_temporal, verdict},
+    failure::{Verdict, counts, to_temporal, verdict},
     heartbeat::{Heart, HeartbeatTimes},
     host::ActivityHost,
     measure::Running,
@@ -169,6 +169,9 @@ impl Attempt {
                 "step failed for good"
             ),
             Verdict::Retry { delay } => {
+                if counts(&failure) {
+                    self.heart.failed();
+                }
                 match failure.kind {
                     FailureKind::Draining => tracing::info!("step stopped, the worker goes down"),
                     FailureKind::Waiting | FailureKind::RateLimited => {
@@ -182,7 +185,6 @@ impl Attempt {
                             ?delay,
                             "step failed, another attempt follows"
                         );
-                        self.heart.failed();
                         self.heart.tell(self.waiting(&failure, delay));
                     }
                 }

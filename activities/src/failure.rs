@@ -49,6 +49,16 @@ pub fn verdict(failure: &Failure, failure_count: u32, jitter: f64) -> Verdict {
     Verdict::Retry { delay }
 }
 
+/// Whether a failure makes the delays of the next ones longer. A wait of a stated length does not,
+/// and neither does a worker that goes down; a brake that states none is asked less and less often.
+pub(crate) fn counts(failure: &Failure) -> bool {
+    match failure.kind {
+        FailureKind::Waiting | FailureKind::Draining => false,
+        FailureKind::RateLimited => failure.retry_after.is_none(),
+        _ => true,
+    }
+}
+
 /// 1 s, and twice as long after each further failure, up to 60 s; the upper half of it by chance.
 fn backoff(failure_count: u32, jitter: f64) -> Duration {
     let longest = FIRST_DELAY.saturating_mul(2_u32.saturating_pow(failure_count)).min(LAST_DELAY);
@@ -179,6 +189,29 @@ mod tests {
         assert_eq!(seconds, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]);
         assert_eq!(backoff(u32::MAX, 0.0), Duration::from_secs(30));
         assert_eq!(backoff(0, 0.0), Duration::from_secs(1));
+    }
+
+    /// The delays, in seconds, of attempts that fail one after the other.
+    fn delays(failure: &Failure) -> Vec<u64> {
+        let mut count = 0;
+        let delay = |_| {
+            let Verdict::Retry { delay } = verdict(failure, count, 1.0) else { unreachable!() };
+            count += u32::from(counts(failure));
+            delay.as_secs()
+        };
+        (0..4).map(delay).collect()
+    }
+
+    #[test]
+    fn a_brake_is_asked_less_and_less_often_unless_it_says_when() {
+        let brake = Failure::new(FailureKind::RateLimited, Side::Source, "slow down");
+        assert_eq!(delays(&brake), [1, 2, 4, 8]);
+        assert_eq!(delays(&brake.retry_after(Duration::from_secs(7))), [7, 7, 7, 7]);
+        let wait = Failure::new(FailureKind::Waiting, Side::Destination, "not before ten")
+            .retry_after(Duration::from_secs(3));
+        assert_eq!(delays(&wait), [3, 3, 3, 3]);
+        let trouble = Failure::new(FailureKind::Transient, Side::Source, "is in trouble");
+        assert_eq!(delays(&trouble), [1, 2, 4, 8]);
     }
 
     #[test]
