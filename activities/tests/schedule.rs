@@ -106,7 +106,7 @@ async fn terminate(client: &Client, run: &RunRef) {
 
 #[tokio::test]
 async fn a_schedule_is_what_the_projection_says() {
-    let (_, schedules, id) = created("shape/every").await;
+    let (client, schedules, id) = created("shape/every").await;
 
     let description = schedules.describe(&id).await.unwrap();
 
@@ -119,6 +119,8 @@ async fn a_schedule_is_what_the_projection_says() {
     assert!(!description.paused);
     let first = description.next_at.first().copied().expect("it ticks");
     assert!(first > Timestamp::now());
+    let priority = started(&mut held(&client, &id).await).priority.take().expect("it has one");
+    assert_eq!(priority.fairness_key, "shape", "accounts share the workers");
     let again =
         schedules.create(&projection("shape/every", 1), &standing(Health::New)).await.unwrap();
     assert_eq!(again, Created::Exists);
@@ -150,7 +152,7 @@ async fn whatever_is_edited_by_hand_is_seen() {
     let projection = projection("shape/edited", 1);
     let name = tidemark_workflows::names::schedule_id(&id);
     let namespace = client.namespace();
-    let edits: [(&str, Edit); 8] = [
+    let edits: [(&str, Edit); 9] = [
         ("another queue", |schedule| {
             started(schedule).task_queue.as_mut().unwrap().name = "nobody-polls".to_owned();
         }),
@@ -168,6 +170,8 @@ async fn whatever_is_edited_by_hand_is_seen() {
             started(schedule).workflow_run_timeout =
                 Some(Duration::from_mins(1).try_into().unwrap());
         }),
+        // So are schedules that were made before runs had one.
+        ("no fairness key", |schedule| started(schedule).priority = None),
         ("an end", |schedule| {
             let spec = schedule.spec.as_mut().unwrap();
             spec.end_time = Some(std::time::SystemTime::now().into());
@@ -178,11 +182,7 @@ async fn whatever_is_edited_by_hand_is_seen() {
         }),
     ];
     for (what, edit) in edits {
-        let mut service = client.connection().workflow_service();
-        let describe =
-            DescribeScheduleRequest { namespace: namespace.clone(), schedule_id: name.clone() };
-        let seen = service.describe_schedule(describe.into_request()).await.unwrap().into_inner();
-        let mut schedule = seen.schedule.unwrap();
+        let mut schedule = held(&client, &id).await;
         edit(&mut schedule);
         let update = UpdateScheduleRequest {
             namespace: namespace.clone(),
@@ -191,11 +191,23 @@ async fn whatever_is_edited_by_hand_is_seen() {
             request_id: what.to_owned(),
             ..UpdateScheduleRequest::default()
         };
+        let mut service = client.connection().workflow_service();
         service.update_schedule(update.into_request()).await.unwrap();
         assert!(!schedules.describe(&id).await.unwrap().matches(&projection), "{what}");
         schedules.update(&projection, &standing(Health::InStep)).await.unwrap();
         assert!(schedules.describe(&id).await.unwrap().matches(&projection), "{what}, mended");
     }
+}
+
+/// The schedule as the server holds it.
+async fn held(client: &Client, connection: &ConnectionId) -> Schedule {
+    let describe = DescribeScheduleRequest {
+        namespace: client.namespace(),
+        schedule_id: tidemark_workflows::names::schedule_id(connection),
+    };
+    let mut service = client.connection().workflow_service();
+    let seen = service.describe_schedule(describe.into_request()).await.unwrap().into_inner();
+    seen.schedule.unwrap()
 }
 
 /// The runs that a schedule starts.

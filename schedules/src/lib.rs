@@ -10,6 +10,7 @@ mod client;
 pub mod connect;
 mod description;
 mod error;
+mod fairness;
 mod links;
 mod list;
 mod open;

@@ -24,6 +24,7 @@ use tidemark_model::{
 use tidemark_workflows::names::{self, SYNC_WORKFLOW};
 
 use crate::Standing;
+use crate::fairness;
 use crate::payload::{Attributes, json, memo, started};
 
 /// The field of a run's memo that says which definition its schedule was made from.
@@ -96,7 +97,7 @@ impl Projection {
         let mut summary = format!("definition {version}: {}", definition.summary());
         summary.truncate(summary.floor_char_boundary(SUMMARY_BYTES));
         let covered = Covered {
-            format: 1,
+            format: 2,
             version,
             ticks: definition.schedule(),
             timing,
@@ -189,6 +190,7 @@ impl Projection {
         action.workflow_id == names::workflow_id(&self.connection)
             && kind == Some(SYNC_WORKFLOW)
             && queue == Some(self.task_queue.as_str())
+            && action.priority == Some(fairness::priority(&self.connection.account()))
             && told
             && [action.workflow_execution_timeout, action.workflow_run_timeout]
                 .into_iter()
@@ -237,6 +239,7 @@ impl Projection {
             memo: Some(memo(MEMO_FIELD, &self.from)),
             search_attributes: Some(self.run_attributes().build()),
             user_metadata: Some(UserMetadata { summary: Some(json(&self.summary)), details: None }),
+            priority: Some(fairness::priority(&self.connection.account())),
             ..NewWorkflowExecutionInfo::default()
         }
     }
