@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use tidemark_engine::port::{ReadRequest, Source};
+use futures::FutureExt;
+use tidemark_engine::port::{Connectors, ReadRequest, Source, Stop};
 use tidemark_model::{
     entry::Coverage,
     failure::{Failure, FailureClass, FailureKind},
 };
 use tidemark_simulator::{Fault, FaultAction, Seed, Side};
 
-use tidemark_connectors::conformance::MemoryReading;
+use tidemark_connectors::conformance::{MemoryReading, read_through};
 
-use crate::support::{Bench, Committed, KEY};
+use crate::support::{Bench, Committed, KEY, connectors};
 
 /// The failure of a reading that meets a fault in its second request, and what it is when it is
 /// read on.
@@ -98,6 +99,32 @@ async fn a_pause_that_is_asked_for_is_handed_on() {
         (failure.kind, failure.retry_after),
         (FailureKind::Transient, Some(Duration::from_secs(7)))
     );
+}
+
+#[tokio::test]
+async fn a_reading_that_waits_for_a_place_ends_with_the_stop() {
+    let limit = "settle = \"0s\"\nsimultaneous_requests = 1";
+    let bench = Bench::with_source(&Seed::of(10), limit).await;
+    let connectors = connectors();
+    let source = || connectors.source(&bench.definition).unwrap();
+    let (busy, waiting) = (source(), source());
+    let hold = FaultAction::Hold { id: "held".to_owned() };
+    bench.world().add_fault(Fault::next(Side::Source, hold));
+    let request = ReadRequest { coverage: Coverage::Full, since: None, must_see: Vec::new() };
+    let pages = || MemoryReading::over(Committed::default().rows);
+    let (first, second) = (pages(), pages());
+    let stop = async {
+        bench.world().wait_held("held", 1).await;
+        let mut reading = waiting.read(&request, &second, &second, &bench.host);
+        assert!((&mut reading).now_or_never().is_none(), "the only place is taken");
+        bench.host.set_stop(Some(Stop::Draining));
+        assert_eq!(reading.await.unwrap_err().kind, FailureKind::Draining);
+        bench.host.set_stop(None);
+        bench.world().release("held");
+    };
+    let busy = read_through(busy.as_ref(), &request, &first, &bench.host);
+    let (read, ()) = tokio::join!(busy, stop);
+    read.unwrap();
 }
 
 #[tokio::test]

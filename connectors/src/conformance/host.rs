@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicI32, Ordering},
     },
     time::{Duration, Instant},
@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use tidemark_engine::port::{Clock, Host, Stop};
 use tidemark_model::{entry::Owner, progress::Progress};
+use tokio::sync::watch;
 
 /// Tells the second and lets seconds pass: a clock of the system under test.
 pub trait Seconds: Send + Sync {
@@ -26,7 +27,7 @@ pub trait Seconds: Send + Sync {
 pub struct TestHost {
     clock: TestClock,
     owner: Owner,
-    stop: Mutex<Option<Stop>>,
+    stop: watch::Sender<Option<Stop>>,
 }
 
 struct TestClock {
@@ -51,12 +52,12 @@ impl TestHost {
             started: Instant::now(),
             looks: AtomicI32::new(0),
         };
-        Self { clock, owner, stop: Mutex::default() }
+        Self { clock, owner, stop: watch::Sender::new(None) }
     }
 
     /// From now on the step must end, or may go on.
     pub fn set_stop(&self, stop: Option<Stop>) {
-        *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = stop;
+        self.stop.send_replace(stop);
     }
 
     /// Lets time pass.
@@ -96,13 +97,12 @@ impl Host for TestHost {
     }
 
     fn stop(&self) -> Option<Stop> {
-        *self.stop.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.stop.borrow()
     }
 
     async fn stopped(&self) {
-        if self.stop().is_none() {
-            std::future::pending().await
-        }
+        let mut stop = self.stop.subscribe();
+        stop.wait_for(Option::is_some).await.expect("the host is there");
     }
 
     fn report(&self, _progress: Progress) {}

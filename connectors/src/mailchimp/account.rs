@@ -9,7 +9,7 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
-use tidemark_engine::port::Clock;
+use tidemark_engine::port::{Clock, Slot};
 use tidemark_model::failure::{Failure, FailureKind, Side};
 
 use super::{
@@ -84,9 +84,27 @@ impl Account {
         read(&answer)
     }
 
-    /// Asks for what is at a path of the API, whatever the status of the answer.
+    /// Waits for a place among the requests under way.
+    pub(super) async fn slot(&self) -> Slot {
+        self.caller.slot().await
+    }
+
+    /// Waits for a place and asks for what is at a path of the API, whatever the status of the
+    /// answer.
     pub(super) async fn get(
         &self,
+        path: &[&str],
+        parameters: &[(&str, String)],
+        clock: &dyn Clock,
+    ) -> Result<Answer, Failure> {
+        let slot = self.slot().await;
+        self.get_in(slot, path, parameters, clock).await
+    }
+
+    /// As [`get`](Self::get), in a place that was taken before and is given up with the answer.
+    pub(super) async fn get_in(
+        &self,
+        mut slot: Slot,
         path: &[&str],
         parameters: &[(&str, String)],
         clock: &dyn Clock,
@@ -99,7 +117,7 @@ impl Account {
         url.query_pairs_mut().extend_pairs(parameters);
         let mut request = Request::new(Method::GET, url);
         request.headers_mut().insert(AUTHORIZATION, basic(&self.key));
-        self.caller.call(request, clock).await
+        self.caller.call_in(&mut slot, request, clock).await
     }
 }
 

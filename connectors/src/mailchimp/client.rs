@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use reqwest::StatusCode;
-use tidemark_engine::port::Clock;
+use tidemark_engine::port::{Clock, Slot};
 use tidemark_model::{
     failure::{Failure, FailureKind, Side},
     receipt::Cost,
@@ -53,16 +53,22 @@ impl Client {
         Self { account, list_id: list_id.to_owned() }
     }
 
+    /// Waits for a place among the requests under way.
+    pub(super) async fn slot(&self) -> Slot {
+        self.account.slot().await
+    }
+
     /// Asks the listing, and maps what it shows.
     pub(super) async fn listing(
         &self,
+        slot: Slot,
         listing: &Listing,
         mapping: &Mapping,
         clock: &dyn Clock,
     ) -> Result<Shown, Failure> {
         let mut parameters = listing.parameters();
         parameters.push(("fields", mapping.listing_fields()));
-        let answer = self.members(&parameters, clock).await?;
+        let answer = self.members(slot, &parameters, clock).await?;
         let requested_at = answer.requested_at().ok_or_else(undated)?;
         let page = self.mapped(&answer, mapping, Mapping::page).await?;
         Ok(Shown { answer, requested_at, page })
@@ -76,18 +82,20 @@ impl Client {
     ) -> Result<Answer, Failure> {
         let mut parameters = listing.parameters();
         parameters.push(("exclude_fields", "members._links,_links".to_owned()));
-        self.members(&parameters, clock).await
+        self.members(self.slot().await, &parameters, clock).await
     }
 
     /// Looks one member up.
     pub(super) async fn member(
         &self,
+        slot: Slot,
         contact_id: &str,
         mapping: &Mapping,
         clock: &dyn Clock,
     ) -> Result<LookedUp, Failure> {
         let path = ["lists", &self.list_id, "members", contact_id];
-        let answer = self.account.get(&path, &[("fields", mapping.member_fields())], clock).await?;
+        let parameters = [("fields", mapping.member_fields())];
+        let answer = self.account.get_in(slot, &path, &parameters, clock).await?;
         let requested_at = answer.requested_at().ok_or_else(undated)?;
         let member = match answer.status() {
             StatusCode::NOT_FOUND => None,
@@ -111,11 +119,12 @@ impl Client {
 
     async fn members(
         &self,
+        slot: Slot,
         parameters: &[(&str, String)],
         clock: &dyn Clock,
     ) -> Result<Answer, Failure> {
-        let answer =
-            self.account.get(&["lists", &self.list_id, "members"], parameters, clock).await?;
+        let path = ["lists", &self.list_id, "members"];
+        let answer = self.account.get_in(slot, &path, parameters, clock).await?;
         if !answer.status().is_success() {
             return Err(self.list_refusal(&answer, clock).await);
         }

@@ -13,7 +13,8 @@ pub(super) async fn find(
     name: &str,
     clock: &dyn Clock,
 ) -> Result<Option<FoundRow>, Failure> {
-    let found = client.member(&address(name), mapping, clock).await?;
+    let slot = client.slot().await;
+    let found = client.member(slot, &address(name), mapping, clock).await?;
     let Some(member) = found.member else {
         // Of a list that is not there no member is missing.
         client.list(clock).await?;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use jiff::Timestamp;
 use tidemark_engine::port::{
-    Host, KeyTime, Mirror, MirrorRow, Page, PageHead, PageWriter, ReadRequest,
+    Host, KeyTime, Mirror, MirrorRow, Page, PageHead, PageWriter, ReadRequest, Slot,
 };
 use tidemark_model::{
     failure::{Failure, FailureKind, Side},
@@ -64,8 +64,22 @@ pub(super) struct Draft<'s> {
 impl Desk<'_> {
     /// Asks the listing, unless the step has to end.
     pub(super) async fn ask(&self, listing: &Listing) -> Result<Shown, Failure> {
+        let slot = self.slot().await?;
+        self.client.listing(slot, listing, self.mapping, self.host.clock()).await
+    }
+
+    /// The place of a request, unless the step has to end. Others may keep it for long, so the wait
+    /// ends with the stop.
+    pub(super) async fn slot(&self) -> Result<Slot, Failure> {
+        let slot = loop {
+            tokio::select! {
+                slot = self.client.slot() => break slot,
+                () = self.host.stopped() => self.host.check_stop()?,
+            }
+        };
+        // The stop may have come together with the place.
         self.host.check_stop()?;
-        self.client.listing(listing, self.mapping, self.host.clock()).await
+        Ok(slot)
     }
 
     /// Makes a page durable.

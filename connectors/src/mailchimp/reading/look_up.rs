@@ -29,8 +29,8 @@ pub(super) async fn unseen(desk: &Desk<'_>, journal: &mut Journal) -> Result<boo
 
 /// Looks one member up and stages what became of it.
 async fn look_up(desk: &Desk<'_>, key: &str, number: u32) -> Result<Staged, Failure> {
-    desk.host.check_stop()?;
-    let looked_up = desk.client.member(key, desk.mapping, desk.host.clock()).await?;
+    let slot = desk.slot().await?;
+    let looked_up = desk.client.member(slot, key, desk.mapping, desk.host.clock()).await?;
     let held = desk.mirror.look_up(&[key.to_owned()]).await?.into_iter().next().flatten();
     let mut rows = Vec::new();
     let mut gone = Vec::new();
