@@ -236,6 +236,23 @@ async fn members_that_cannot_be_mapped_are_counted_and_never_end_a_reading() {
 }
 
 #[tokio::test]
+async fn a_member_without_a_contact_id_goes_by_its_id_and_is_invalid_by_itself() {
+    let bench = Bench::new(&Seed::of(300)).await;
+    let member = bench.draw(RandomKind::Touch, 1).remove(0);
+    let ids = bench.world().mutate(LIST, &Mutation::RemoveContactId { member }).unwrap();
+    bench.world().advance(1_000);
+    let read = bench.read(&Committed::default()).await;
+    assert_eq!(read.committed.rows.len(), 300);
+    let row = &read.committed.rows[&ids.id];
+    assert_eq!(row.state, RowState::Invalid, "what is mapped to the record's id is empty");
+    let invalid = read.committed.rows.values().filter(|row| row.state == RowState::Invalid);
+    assert_eq!(invalid.count(), 1);
+    // It is looked up by that name as well.
+    let found = bench.fresh_source().find(&ids.id).await.unwrap().unwrap();
+    assert_eq!(found.row, *row);
+}
+
+#[tokio::test]
 async fn a_byte_that_is_no_text_spoils_one_member_and_no_other() {
     let bench = Bench::new(&Seed::of(300)).await;
     bench.world().add_fault(page_fault(FaultAction::InvalidUtf8));

@@ -82,6 +82,8 @@ pub(crate) struct Extra {
     pub(crate) merge_fields: BTreeMap<String, Value>,
     /// `"merge_fields": null` instead of an object.
     pub(crate) no_merge_fields: bool,
+    /// No `"contact_id"` at all.
+    pub(crate) no_contact_id: bool,
     /// Ids of the interests that are on.
     pub(crate) interests: Vec<String>,
     pub(crate) tags: Vec<Tag>,

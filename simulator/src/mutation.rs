@@ -53,6 +53,8 @@ pub enum Mutation {
     NullMergeFields { member: String },
     /// `"email_address": ""`; `id` stays.
     RemoveEmail { member: String },
+    /// No `"contact_id"`, though the member keeps it as a name in paths.
+    RemoveContactId { member: String },
 }
 
 impl Mutation {
@@ -137,6 +139,14 @@ impl Mutation {
                 let slot = slot(roll, member)?;
                 let altered = roll.alter(slot, now, |member| {
                     member.email = "".into();
+                    member.last_changed = now;
+                });
+                altered.map(|()| slot)
+            }
+            Self::RemoveContactId { member } => {
+                let slot = slot(roll, member)?;
+                let altered = roll.alter(slot, now, |member| {
+                    member.extra().no_contact_id = true;
                     member.last_changed = now;
                 });
                 altered.map(|()| slot)

@@ -98,6 +98,7 @@ impl<'a> MemberWriter<'a> {
             let absent = match *key {
                 "unsubscribe_reason" => member.status != Status::Unsubscribed,
                 "interests" => self.facts.interests.is_empty(),
+                "contact_id" => member.extra.as_ref().is_some_and(|extra| extra.no_contact_id),
                 _ => false,
             };
             if absent {

@@ -250,6 +250,10 @@ async fn anything_can_be_put_at_a_merge_field_from_outside() {
         bench.world().mutate(LIST, &Mutation::RemoveEmail { member: ADA.to_owned() }).unwrap();
     let ada = bench.get(&member(&ids.contact_id)).await.body;
     assert_eq!((&ada["email_address"], &ada["last_changed"]), (&json!(""), &json!(LATER)));
+    let nameless = Mutation::RemoveContactId { member: ids.contact_id.clone() };
+    bench.world().mutate(LIST, &nameless).unwrap();
+    let ada = bench.get(&member(&ids.contact_id)).await.body;
+    assert_eq!((ada.get("contact_id"), &ada["id"]), (None, &json!(ids.id)));
 }
 
 #[tokio::test]

@@ -268,5 +268,8 @@ fn words(mutation: &Mutation) -> (&'static str, String) {
         Mutation::RemoveEmail { member } => {
             ("changes: broken", format!("no address of {}", short(member)))
         }
+        Mutation::RemoveContactId { member } => {
+            ("changes: broken", format!("no contact id of {}", short(member)))
+        }
     }
 }

@@ -18,7 +18,7 @@ use super::{
 const ARCHIVED: &str = "archived";
 
 /// What is needed of a member besides what the definition maps, in the order of [`Member`].
-const MEMBER_PATHS: [&str; 3] = ["contact_id", "status", "last_changed"];
+const MEMBER_PATHS: [&str; 4] = ["contact_id", "id", "status", "last_changed"];
 
 /// What stands there.
 pub(super) type Picked<'b> = [Option<&'b str>; MEMBER_PATHS.len()];
@@ -106,7 +106,7 @@ impl Mapping {
         replaced: bool,
     ) -> Result<(Row, Cow<'b, str>), Malformed> {
         let head = Member::of(picked);
-        let key = head.contact_id().ok_or(Malformed::NoContactId)?.into_owned();
+        let key = head.key().ok_or(Malformed::NoKey)?.into_owned();
         let modified = head.last_changed();
         let status = head.status();
         let row = if replaced {
@@ -146,8 +146,8 @@ pub(super) enum Malformed {
         "it is not the JSON that the API writes, or it is cut off (line {line}, column {column})"
     )]
     Json { line: usize, column: usize },
-    #[error("it holds a member without a `contact_id`")]
-    NoContactId,
+    #[error("it holds a member with neither a `contact_id` nor an `id`")]
+    NoKey,
 }
 
 impl From<serde_json::Error> for Malformed {
@@ -205,9 +205,21 @@ mod tests {
 
     #[test]
     fn an_odd_member_is_read_as_one_without_texts() {
-        let member = Member::of([Some(r#""c1""#), Some("null"), Some("{}")]);
-        assert_eq!(member.contact_id().as_deref(), Some("c1"));
+        let member = Member::of([Some(r#""c1""#), Some("[]"), Some("null"), Some("{}")]);
+        assert_eq!(member.key().as_deref(), Some("c1"));
         assert_eq!((&*member.status(), member.last_changed()), ("", 0));
-        assert_eq!(Member::of([Some("7"), None, None]).contact_id(), None);
+    }
+
+    #[test]
+    fn a_member_goes_by_its_contact_id_and_without_one_by_its_id() {
+        let key = |contact_id, id| {
+            Member::of([contact_id, id, None, None]).key().map(|key| key.into_owned())
+        };
+        let (contact_id, id) = (Some(r#""c1""#), Some(r#""5eb6""#));
+        assert_eq!(key(contact_id, id).as_deref(), Some("c1"));
+        for none in [None, Some(r#""""#), Some("null"), Some("7")] {
+            assert_eq!(key(none, id).as_deref(), Some("5eb6"), "{none:?}");
+            assert_eq!(key(none, none), None, "{none:?}");
+        }
     }
 }

@@ -18,18 +18,20 @@ pub(super) struct Members<'b> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Member<'b> {
     contact_id: Option<&'b str>,
+    id: Option<&'b str>,
     status: Option<&'b str>,
     last_changed: Option<&'b str>,
 }
 
 impl<'b> Member<'b> {
-    pub(super) fn of([contact_id, status, last_changed]: [Option<&'b str>; 3]) -> Self {
-        Self { contact_id, status, last_changed }
+    pub(super) fn of([contact_id, id, status, last_changed]: [Option<&'b str>; 4]) -> Self {
+        Self { contact_id, id, status, last_changed }
     }
 
-    /// The contact's id: survives a change of the e-mail address. `None` if it is empty.
-    pub(super) fn contact_id(&self) -> Option<Cow<'b, str>> {
-        Some(text(self.contact_id)).filter(|id| !id.is_empty())
+    /// The contact's id, which survives a change of the e-mail address; for a member without one
+    /// the address's hash. Members are asked for by either. `None` if both are empty.
+    pub(super) fn key(&self) -> Option<Cow<'b, str>> {
+        [self.contact_id, self.id].into_iter().map(text).find(|key| !key.is_empty())
     }
 
     pub(super) fn status(&self) -> Cow<'b, str> {
