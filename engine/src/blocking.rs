@@ -4,14 +4,17 @@
 //! simulation on one thread is the same to the letter each time it runs.
 
 use tokio::runtime::Handle;
+use tracing::Span;
 
-/// Runs what waits for the store, or computes for long, on a thread that may.
+/// Runs what waits for the store, or computes for long, on a thread that may. What is said there,
+/// a panic above all, names the step as if it were said here.
 pub(crate) async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> R {
     #[cfg(feature = "simulation")]
     if inline::is_on() {
         return inline::run(work);
     }
-    match tokio::task::spawn_blocking(work).await {
+    let span = Span::current();
+    match tokio::task::spawn_blocking(move || span.in_scope(work)).await {
         Ok(done) => done,
         Err(stopped) => match stopped.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
@@ -97,5 +100,23 @@ pub mod inline {
             }
         }
         unreachable!("a simulated store answers blocked work at once")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Instrument as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_said_on_such_a_thread_names_the_step() {
+        // That of this thread alone would not be known there.
+        tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap();
+        let span = tracing::info_span!("step");
+        let id = span.id();
+        assert!(id.is_some());
+        let there = blocking(|| Span::current().id()).instrument(span).await;
+        assert_eq!(there, id);
     }
 }

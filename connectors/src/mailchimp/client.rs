@@ -7,6 +7,7 @@ use tidemark_model::{
     failure::{Failure, FailureKind, Side},
     receipt::Cost,
 };
+use tracing::Span;
 
 use super::{
     account::{Account, read},
@@ -142,7 +143,9 @@ impl Client {
             return map(mapping, answer.body()).map_err(|malformed| unreadable(&malformed));
         }
         let (mapping, body) = (mapping.clone(), answer.body().clone());
-        tokio::task::spawn_blocking(move || map(&mapping, &body))
+        // What is said there names the step as well.
+        let span = Span::current();
+        tokio::task::spawn_blocking(move || span.in_scope(|| map(&mapping, &body)))
             .await
             .map_err(|_| {
                 // A panic's own text may hold what was read, so it stays in the log.

@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tidemark_model::row::Digest;
+use tracing::Span;
 
 use super::DiffError;
 use crate::snapshot::Snapshot;
@@ -53,6 +54,8 @@ impl DigestFilter {
             read()?;
             return Ok(filter);
         }
+        let span = Span::current();
+        let read = || span.in_scope(&read);
         std::thread::scope(|scope| {
             let readers: Vec<_> = (0..threads).map(|_| scope.spawn(read)).collect();
             readers.into_iter().try_for_each(super::joined)

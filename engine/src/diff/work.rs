@@ -12,6 +12,7 @@ use tidemark_model::{
     definition::Deletions,
     entry::{Coverage, DeltaFile, RangeFile, SnapshotFiles},
 };
+use tracing::Span;
 
 use super::{
     DiffError, DiffOutput, DiffRequest, changes::NewChanges, decide::Rules, outcome::Outcomes,
@@ -109,7 +110,7 @@ impl Work {
         Outcomes::new(rules, request.base.clone(), &*request.pages, self.new_changes.writer())
     }
 
-    /// Runs a step on every thread.
+    /// Runs a step on every thread, each within the span of this one.
     pub(super) fn on_threads<T: Send>(
         &self,
         step: impl Fn() -> Result<T, DiffError> + Sync,
@@ -117,6 +118,8 @@ impl Work {
         if self.threads() == 1 {
             return Ok(vec![step()?]);
         }
+        let span = Span::current();
+        let step = || span.in_scope(&step);
         std::thread::scope(|scope| {
             let threads: Vec<_> = (0..self.threads()).map(|_| scope.spawn(&step)).collect();
             threads.into_iter().map(joined).collect()
