@@ -97,14 +97,13 @@ impl PushCounts {
     }
 }
 
-/// What a run cost on one side.
+/// What a run cost on one side: its requests that were answered. One whose failure ended an attempt
+/// of a step is not in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {
     pub request_count: u64,
     pub bytes_sent: u64,
     pub bytes_received: u64,
-    /// Milliseconds spent waiting because the other side asked for it.
-    pub waited_ms: u64,
 }
 
 impl Cost {
@@ -113,7 +112,6 @@ impl Cost {
         self.request_count += other.request_count;
         self.bytes_sent += other.bytes_sent;
         self.bytes_received += other.bytes_received;
-        self.waited_ms += other.waited_ms;
     }
 }
 
@@ -232,4 +230,37 @@ impl Receipt {
 
 fn equal(sum: &'static str, left: i128, right: i128) -> Result<(), Unbalanced> {
     if left == right { Ok(()) } else { Err(Unbalanced { sum, left, right }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_of_an_earlier_version_is_readable() {
+        let written = r#"{
+            "number": 7, "outcome": "held", "definition_version": 1, "full_read": false,
+            "complete_as_of": "2026-11-21T10:00:00Z",
+            "rows": {
+                "previous": 0, "appeared": 0, "vanished": 0, "next": 0, "source_total": 0,
+                "sent": 0, "filtered": 0, "invalid": 0
+            },
+            "records": { "previous": 0, "added": 0, "removed": 0, "kept": 0, "next": 0 },
+            "push": {
+                "added": 0, "changed": 0, "removed": 0, "repeated": 0,
+                "acknowledged": 0, "rejected": 0
+            },
+            "exception_count": 0,
+            "proof": { "kind": "first-response", "source_total": 0, "turn_count": 0 },
+            "source_cost": {
+                "request_count": 3, "bytes_sent": 0, "bytes_received": 20, "waited_ms": 0
+            },
+            "destination_cost": {
+                "request_count": 0, "bytes_sent": 0, "bytes_received": 0, "waited_ms": 0
+            }
+        }"#;
+        let receipt: Receipt = serde_json::from_str(written).unwrap();
+        let cost = Cost { request_count: 3, bytes_sent: 0, bytes_received: 20 };
+        assert_eq!((receipt.number, receipt.source_cost), (RunNumber::new(7), cost));
+    }
 }

@@ -142,16 +142,12 @@ pub(crate) fn receipt_details(details: Details, receipt: &Receipt, now: Timestam
 
 fn cost_sentence(cost: &Cost) -> String {
     let bytes = |count: u64| bytesize::ByteSize(count).display().iec().to_string();
-    let mut text = format!(
+    format!(
         "{}, {} sent, {} received",
         counted(cost.request_count, "request"),
         bytes(cost.bytes_sent),
         bytes(cost.bytes_received)
-    );
-    if cost.waited_ms > 0 {
-        text += &format!(", {} ms waited", grouped(cost.waited_ms));
-    }
-    text
+    )
 }
 
 /// Who must act on a failure.

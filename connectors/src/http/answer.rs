@@ -64,7 +64,6 @@ impl Answer {
             request_count: 1,
             bytes_sent: self.bytes_sent,
             bytes_received: self.body.len() as u64,
-            waited_ms: 0,
         }
     }
 
