@@ -201,6 +201,7 @@ fn receipt() -> Receipt {
         exception_count: 0,
         rejected_count: 0,
         held_count: 0,
+        hold_rule: None,
         waived_count: 0,
         proof: Proof { kind: ProofKind::FirstResponse, source_total: 0, turn_count: 0 },
         source_cost: Cost::default(),

@@ -51,12 +51,15 @@ async fn a_mass_deletion_is_held_while_additions_and_changes_flow() {
     assert_eq!(world.destination().records().len(), 21);
     let hold = world.newest_commit().await.manifest.hold.unwrap();
     assert_eq!(hold.rule, HoldRule::MoreThanHalf { removals: 11, records: 20 });
-    assert_eq!(hold.rule.to_string(), "11 of 20 records within 24 hours are more than half");
+    let rule = "11 of 20 records within 24 hours are more than half";
+    assert_eq!(hold.rule.to_string(), rule);
+    assert_eq!(receipt.hold_rule.as_deref(), Some(rule));
 
     // An unchanged run keeps it and sends nothing.
     world.destination().take_ledger();
     let receipt = next(&world).await;
     assert_eq!((receipt.outcome, receipt.held_count), (Outcome::Held, 11));
+    assert_eq!(receipt.hold_rule.as_deref(), Some(rule));
     assert_eq!(world.destination().take_ledger(), []);
 
     world.decide(Verdict::Approve(world.held(None).await)).await;
@@ -65,6 +68,7 @@ async fn a_mass_deletion_is_held_while_additions_and_changes_flow() {
         (receipt.outcome, receipt.push.repeated, receipt.push.held),
         (Outcome::InStep, 11, 0)
     );
+    assert_eq!(receipt.hold_rule, None);
     world.assert_in_step();
 }
 

@@ -159,6 +159,9 @@ pub struct Receipt {
     /// How many of them are removals that wait for an operator.
     #[serde(default)]
     pub held_count: u64,
+    /// Why they do, in words: the rule that fired last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_rule: Option<String>,
     /// Exceptions that an operator accepted; they do not count above.
     #[serde(default)]
     pub waived_count: u64,
@@ -262,5 +265,6 @@ mod tests {
         let receipt: Receipt = serde_json::from_str(written).unwrap();
         let cost = Cost { request_count: 3, bytes_sent: 0, bytes_received: 20 };
         assert_eq!((receipt.number, receipt.source_cost), (RunNumber::new(7), cost));
+        assert_eq!((receipt.held_count, receipt.hold_rule), (0, None));
     }
 }

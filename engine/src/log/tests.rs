@@ -74,6 +74,7 @@ fn committed(number: u64, run_id: &str) -> Committed {
         exception_count: 0,
         rejected_count: 0,
         held_count: 0,
+        hold_rule: None,
         waived_count: 0,
         proof: PROOF,
         source_cost: Cost::default(),

@@ -3,6 +3,7 @@
 use tidemark_model::{
     defect::{self, Defect},
     entry::{Committed, Coverage, DefinitionRef, FORMAT, Manifest, Prepared, RunNumber},
+    exception::Hold,
     failure::{Failure, FailureKind, Side},
     ids::ConnectionId,
     receipt::{Cost, PushCounts, Receipt, RecordCounts, RowCounts},
@@ -89,6 +90,7 @@ impl Engine {
             exception_count: counts.exceptions,
             rejected_count: counts.rejected,
             held_count: counts.held,
+            hold_rule: rule(standing.hold.as_ref()),
             waived_count: counts.waived,
             proof: entry.proof,
             source_cost: entry.source_cost,
@@ -164,6 +166,7 @@ async fn commit_unchanged(
         exception_count: base.receipt.exception_count,
         rejected_count: base.receipt.rejected_count,
         held_count: base.receipt.held_count,
+        hold_rule: rule(base.manifest.hold.as_ref()),
         waived_count: base.receipt.waived_count,
         proof: reading.reading.proof,
         source_cost: reading.cost,
@@ -211,6 +214,11 @@ async fn commit_unchanged(
         Taken::Ours(Prepared { commit: Some(standing), .. }) => Ok(standing.receipt),
         Taken::Ours(other) | Taken::Theirs(other) => Err(overtaken(other.number)),
     }
+}
+
+/// Why removals wait for an operator, for a reader who has only the receipt.
+fn rule(hold: Option<&Hold>) -> Option<String> {
+    hold.map(|hold| hold.rule.to_string())
 }
 
 /// A sender of an earlier run that stood still, and sent once it woke, may have done so after this

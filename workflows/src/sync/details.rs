@@ -101,13 +101,16 @@ impl Details {
     }
 }
 
-/// The exceptions, and first the removals that wait for somebody.
+/// The exceptions, and first the removals that wait for somebody, with the rule that holds them.
 fn exceptions(receipt: &Receipt) -> String {
     let exceptions = count(receipt.exception_count, "exception");
-    match receipt.held_count {
-        0 => exceptions,
-        held => format!("**{} held**, {exceptions}", count(held, "removal")),
+    if receipt.held_count == 0 {
+        return exceptions;
     }
+    let held = count(receipt.held_count, "removal");
+    // Receipts of earlier versions do not know the rule.
+    let because = receipt.hold_rule.as_ref().map(|rule| format!(" ({})", cell(rule)));
+    format!("**{held} held**{}, {exceptions}", because.unwrap_or_default())
 }
 
 fn counts(push: &PushCounts) -> String {
@@ -153,7 +156,10 @@ fn cell(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tidemark_model::{entry::RunNumber, step::Computed};
+    use tidemark_model::{
+        entry::RunNumber,
+        receipt::{Cost, Outcome, Proof, ProofKind, RecordCounts, RowCounts},
+    };
 
     use super::*;
 
@@ -187,6 +193,45 @@ mod tests {
              | read | what changed: 1,000 rows of 1,234,567, in 1 page, 1 request; \
              complete as of 2026-11-21T10:00:00Z |\n\
              | compute | 20 added, 3 removed; 2 batches |\n"
+        );
+    }
+
+    #[test]
+    fn a_hold_is_told_with_the_rule_that_fired() {
+        let mut receipt = Receipt {
+            number: RunNumber::new(8),
+            outcome: Outcome::Held,
+            definition_version: 3,
+            full_read: false,
+            complete_as_of: "2026-11-21T11:00:00Z".parse().unwrap(),
+            rows: RowCounts::default(),
+            records: RecordCounts { next: 20, ..RecordCounts::default() },
+            push: PushCounts::default(),
+            exception_count: 12,
+            rejected_count: 1,
+            held_count: 11,
+            hold_rule: Some("11 of 20 records within 24 hours are more than half".to_owned()),
+            waived_count: 0,
+            proof: Proof { kind: ProofKind::FirstResponse, source_total: 0, turn_count: 0 },
+            source_cost: Cost::default(),
+            destination_cost: Cost::default(),
+            unmatched_paths: Vec::new(),
+        };
+        let line = |receipt: &Receipt| {
+            let mut details = Details::new(&ConnectionId::new("acme/newsletter").unwrap());
+            details.committed(receipt).lines().next_back().unwrap().to_owned()
+        };
+        assert_eq!(
+            line(&receipt),
+            "| commit | run 8: 20 records at the destination, **11 removals held** (11 of 20 \
+             records within 24 hours are more than half), 12 exceptions; complete as of \
+             2026-11-21T11:00:00Z |"
+        );
+        receipt.hold_rule = None;
+        assert_eq!(
+            line(&receipt),
+            "| commit | run 8: 20 records at the destination, **11 removals held**, \
+             12 exceptions; complete as of 2026-11-21T11:00:00Z |"
         );
     }
 

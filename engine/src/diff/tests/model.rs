@@ -421,6 +421,7 @@ impl World {
             exception_count: 0,
             rejected_count: 0,
             held_count: 0,
+            hold_rule: None,
             waived_count: 0,
             proof: Proof {
                 kind: ProofKind::FirstResponse,
