@@ -1,6 +1,7 @@
 //! Everything that can go wrong at the command line, with its exit code and the next command.
 //!
-//! The texts are lowercase fragments that say what and why; [`Error::hints`] says what to do next.
+//! The texts are lowercase fragments that say what and why; [`Error::hints`], in a file of its own, says
+//! what to do next.
 //! Each error decides its exit code here and nowhere else.
 
 use std::io;
@@ -24,9 +25,10 @@ use tidemark_schedules::ScheduleError;
 use tidemark_schedules::connect::ConnectError;
 
 use crate::exit::Exit;
-use crate::run::who_must_act;
 use crate::ui::text::{joined, number_of};
 use crate::ui::time::instant;
+
+mod hints;
 
 /// Why a verb did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -242,149 +244,6 @@ impl Error {
             _ => &[],
         }
     }
-
-    /// What to do next.
-    pub(crate) fn hints(&self) -> Vec<String> {
-        let hint = match self {
-            Self::Usage { hint, .. } => hint.clone(),
-            Self::NobodyToAsk { .. } => "say --yes if that is meant".to_owned(),
-            Self::NoConnection { nearest, .. } => {
-                let mut hints: Vec<String> =
-                    nearest.iter().map(|nearest| format!("did you mean {nearest}?")).collect();
-                hints.push("`tidemark list` shows the connections".to_owned());
-                return hints;
-            }
-            Self::NoAccount { nearest, .. } => {
-                let mut hints: Vec<String> =
-                    nearest.iter().map(|nearest| format!("did you mean {nearest}?")).collect();
-                hints.push("`tidemark list` shows the connections of every account".to_owned());
-                return hints;
-            }
-            Self::NoMatch { .. } => {
-                "`tidemark list` shows the connections; a new one appears after about a second"
-                    .to_owned()
-            }
-            Self::NoRun { id, .. } => format!("`tidemark runs {id}` shows its runs"),
-            Self::NothingRuns { id } => {
-                format!("`tidemark start {id}` starts one, `tidemark runs {id}` shows earlier ones")
-            }
-            Self::NoException { id, keys } => {
-                let mut hints =
-                    vec![format!("`tidemark exceptions {id} list` shows those that there are")];
-                if let Some(key) = keys.first() {
-                    hints.push(format!("`tidemark explain {id} {key}` says how its record stands"));
-                }
-                return hints;
-            }
-            Self::NoRow { .. } => "a contact whose address changed or who was deleted for ever is \
-                                   known by its key or by the id of its record only"
-                .to_owned(),
-            Self::HoldChanged { id, .. } => {
-                format!("look again: tidemark exceptions {id} list --kind held")
-            }
-            Self::RecordsLeft { id, .. } => {
-                return vec![
-                    format!(
-                        "{id} stays paused; once what is in the way is mended, say again: tidemark \
-                         remove {id} --records delete"
-                    ),
-                    format!(
-                        "any other run of {id} goes on removing records first: the decision stands"
-                    ),
-                ];
-            }
-            Self::NoStore => {
-                "set TIDEMARK_STORE or say --store: file:///folder, or s3://bucket/prefix for more \
-                 than one machine"
-                    .to_owned()
-            }
-            Self::Store(error) => return store_hint(error),
-            Self::Claim(error) => return claim_hint(error),
-            Self::StoreSilent { .. } => "look at the store's address and credentials \
-                                         (TIDEMARK_STORE, AWS_*)"
-                .to_owned(),
-            Self::Connect(error) => error.hint().to_owned(),
-            Self::TemporalSilent { .. }
-            | Self::TemporalLost { .. }
-            | Self::Schedule(ScheduleError::Unreachable { .. })
-            | Self::Setup(SetupError::Unreachable { .. }) => {
-                "start Temporal, or say where it is with TEMPORAL_ADDRESS or in temporal.toml"
-                    .to_owned()
-            }
-            Self::Schedule(ScheduleError::NotFound { connection }) => format!(
-                "`tidemark get {connection}` shows whether it is defined; applying its definition \
-                 again makes the schedule"
-            ),
-            Self::Schedule(ScheduleError::Busy { .. }) => {
-                "try again in a moment; fewer connections at a time are easier on Temporal"
-                    .to_owned()
-            }
-            Self::Schedule(ScheduleError::Refused { .. }) => {
-                "`tidemark setup` makes what Temporal needs to know".to_owned()
-            }
-            Self::NoWorker { .. } => "start one with `tidemark worker`, or say with --task-queue \
-                                      which queue the workers poll"
-                .to_owned(),
-            Self::CheckLost { .. } => "check again; Temporal's Web UI shows what became of the \
-                                       workflow CheckConnection"
-                .to_owned(),
-            Self::Failure(failure) => return failure.hint.clone().into_iter().collect(),
-            Self::RunFailed { id, run_id, failure } => {
-                let mut hints: Vec<String> = failure.hint.clone().into_iter().collect();
-                hints.push(format!("this is for {}", who_must_act(failure.class())));
-                hints.push(format!("`tidemark runs {id} {run_id}` shows the run"));
-                return hints;
-            }
-            Self::Refused { failure, .. } => {
-                let mut hints: Vec<String> = failure.hint.clone().into_iter().collect();
-                hints.push("--offline applies it without asking either end".to_owned());
-                return hints;
-            }
-            Self::RunEnded { id, run_id, .. } => {
-                format!("`tidemark runs {id} {run_id}` shows the run")
-            }
-            Self::Overtaken { id, .. } => {
-                format!("look at it with `tidemark get {id}`, and apply again")
-            }
-            Self::Removed { id, .. } => {
-                format!("applying a definition of {id} again goes on from its log")
-            }
-            Self::WorkerConfig(_) => "`tidemark worker --help` explains each setting".to_owned(),
-            Self::GatewayConfig(_) => "`tidemark gateway --help` explains each setting".to_owned(),
-            Self::MonitorConfig(_) => {
-                "`tidemark monitor --help` explains each setting, docs/monitor.md the sinks"
-                    .to_owned()
-            }
-            Self::SinksFailed { .. } => {
-                "correct the sinks that failed in the file that --config names, and try again"
-                    .to_owned()
-            }
-            #[cfg(feature = "demo")]
-            Self::Listen { .. } => {
-                "say --listen with another address; port 0 takes a free one".to_owned()
-            }
-            Self::Detached { id } => format!("`tidemark watch {id}` attaches to it again"),
-            Self::EmptyFolder { .. } => "name a file, or - for stdin".to_owned(),
-            #[cfg(feature = "demo")]
-            Self::Demo(_) => return Vec::new(),
-            Self::Declined
-            | Self::Definitions { .. }
-            | Self::File { .. }
-            | Self::FileNotWritten { .. }
-            | Self::Schedule(_)
-            | Self::Setup(_)
-            | Self::Temporal { .. }
-            | Self::NotASync { .. }
-            | Self::NotTried
-            | Self::SomeFailed { .. }
-            | Self::CheckFailed { .. }
-            | Self::Worker(_)
-            | Self::Runtime(_)
-            | Self::Input { .. }
-            | Self::Output(_) => return Vec::new(),
-        };
-        vec![hint]
-    }
 }
 
 /// Which exceptions there are not: those of keys, or any that would have been meant.
@@ -406,32 +265,6 @@ fn out_of(failed_count: usize, count: usize) -> String {
         1 => "the connection".to_owned(),
         _ => format!("{failed_count} of {}", number_of(count, "connection")),
     }
-}
-
-/// The store's own words, where they fit a person at a terminal.
-fn store_hint(error: &StoreError) -> Vec<String> {
-    let hint = match error {
-        StoreError::Address { .. } => "a store is file:///folder or s3://bucket/prefix",
-        StoreError::Open { .. } | StoreError::Folder { .. } | StoreError::Access { .. } => {
-            "look at the store's address, rights and space (TIDEMARK_STORE)"
-        }
-        StoreError::Missing { .. } | StoreError::Damaged { .. } => {
-            "bring the object back from a backup of the store"
-        }
-        StoreError::NewerFormat { .. } => "use at least the version of Tidemark that wrote it",
-    };
-    vec![hint.to_owned()]
-}
-
-fn claim_hint(error: &ClaimError) -> Vec<String> {
-    let hint = match error {
-        ClaimError::Unclaimed { .. } => "`tidemark setup` makes it this namespace's store",
-        ClaimError::OtherNamespace { .. } | ClaimError::OtherCluster { .. } => {
-            "set TIDEMARK_STORE, TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE to what belongs together"
-        }
-        ClaimError::Store(error) => return store_hint(error),
-    };
-    vec![hint.to_owned()]
 }
 
 impl From<ClaimError> for Error {

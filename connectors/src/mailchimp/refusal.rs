@@ -58,7 +58,10 @@ impl Subject {
             (status, _) if status.is_server_error() => {
                 failure(FailureKind::Transient, "is in trouble")
             }
-            _ => failure(FailureKind::Rejected, "refused the request"),
+            _ => failure(FailureKind::Rejected, "refused the request").hint(
+                "look whether the definition is right: tidemark check FILE; if it is, please report \
+                 what Mailchimp said",
+            ),
         };
         match answer.retry_after() {
             Some(wait) if failure.kind.retryable() => failure.retry_after(wait),

@@ -67,7 +67,10 @@ impl Subject {
             status if status.is_server_error() => {
                 failure(FailureKind::Transient, "is in trouble; the batch may have been applied")
             }
-            _ => failure(FailureKind::Rejected, "refused the batch"),
+            _ => failure(FailureKind::Rejected, "refused the batch").hint(
+                "correct what it names in `record`, or have the destination take it, then: tidemark \
+                 apply FILE",
+            ),
         };
         match answer.retry_after() {
             Some(wait) if failure.kind.retryable() => failure.retry_after(wait),
@@ -92,6 +95,7 @@ impl Subject {
             }
             wire::UnreadableAnswer::Foreign => {
                 failure(FailureKind::Rejected, "speaks of other records than those of the batch")
+                    .hint("correct `rejected_path`, then: tidemark apply FILE")
             }
         }
     }
