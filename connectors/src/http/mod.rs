@@ -6,6 +6,8 @@
 mod answer;
 mod caller;
 mod date;
+#[cfg(test)]
+pub(crate) mod told;
 mod transport;
 
 pub(crate) use answer::Answer;

@@ -112,3 +112,6 @@ fn name(status: StatusCode, problem: Option<&Problem>) -> String {
         None => format!("{status}, without an error in its own format"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,3 +126,6 @@ impl Subject {
 }
 
 const CORRECT_URL: &str = "correct the destination's `url`, then: tidemark apply FILE";
+
+#[cfg(test)]
+mod tests;

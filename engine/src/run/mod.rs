@@ -11,6 +11,8 @@ mod compute;
 mod decision;
 mod ended;
 mod exception;
+#[cfg(test)]
+mod failures;
 mod fence;
 mod guard;
 mod hold;
