@@ -170,6 +170,9 @@ fn after_help() -> String {
 }
 
 #[cfg(test)]
+mod containers;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

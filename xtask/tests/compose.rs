@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::root;
 
-/// The verbs of `tidemark` that containers run. That each command line parses is tested with the
-/// program itself.
+/// The verbs of `tidemark` that containers run. The crate `client-cli` tests that each command line
+/// parses: the program's own tests know its flags.
 const VERBS: &[&str] = &["worker", "setup", "simulator", "monitor", "gateway", "list"];
 
 /// `docker-compose` or `docker compose`; none if the machine has neither and that is no failure.
@@ -182,19 +182,41 @@ fn health_checks_read_the_status() {
     }
 }
 
-fn health_check_reads_the_status(service: &Value, ops_port: &str) {
+/// The simulator has no door for operators: it is well once it listens.
+#[test]
+fn the_simulators_health_check_sees_that_it_listens() {
+    let Some(services) = services() else { return };
+    let simulator = services.get("simulator").unwrap();
+    assert_eq!(words(simulator, "command"), ["simulator", "--listen", "0.0.0.0:8600"]);
+    let succeeds = health_check(simulator, "8600");
+    let open = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    assert!(succeeds(open.local_addr().unwrap().port()), "somebody listens");
+    assert!(!succeeds(closed_port()), "nobody listens");
+}
+
+/// The health check of a service, to be run at another port than its own.
+fn health_check(service: &Value, own_port: &str) -> impl Fn(u16) -> bool {
     let test = words(service.get("healthcheck").unwrap(), "test");
     let [kind, shell, flag, script] = test.as_slice() else { panic!("{test:?}") };
     assert_eq!([kind, shell, flag], ["CMD", "bash", "-c"]);
     // Compose writes `$$` for a dollar sign that is not its own.
     let script = script.replace("$$", "$");
-    let ops_port = format!("/{ops_port}");
-    assert!(script.contains(&ops_port), "{script}");
-    let succeeds = |port: u16| {
-        let script = script.replace(&ops_port, &format!("/{port}"));
+    let own_port = format!("/{own_port}");
+    assert!(script.contains(&own_port), "{script}");
+    move |port| {
+        let script = script.replace(&own_port, &format!("/{port}"));
         Command::new("bash").args(["-c", &script]).output().unwrap().status.success()
-    };
+    }
+}
 
+/// A port of this machine at which nobody listens.
+fn closed_port() -> u16 {
+    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    closed.local_addr().unwrap().port()
+}
+
+fn health_check_reads_the_status(service: &Value, ops_port: &str) {
+    let succeeds = health_check(service, ops_port);
     for (status, expected) in [("200 OK", true), ("503 Service Unavailable", false)] {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -209,8 +231,5 @@ fn health_check_reads_the_status(service: &Value, ops_port: &str) {
         assert_eq!(server.join().unwrap(), "GET /healthz HTTP/1.0\r\n");
     }
 
-    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = closed.local_addr().unwrap().port();
-    drop(closed);
-    assert!(!succeeds(port), "nobody listens");
+    assert!(!succeeds(closed_port()), "nobody listens");
 }
