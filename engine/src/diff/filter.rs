@@ -55,7 +55,7 @@ impl DigestFilter {
             return Ok(filter);
         }
         let span = Span::current();
-        let read = || span.in_scope(&read);
+        let read = || span.in_scope(read);
         std::thread::scope(|scope| {
             let readers: Vec<_> = (0..threads).map(|_| scope.spawn(read)).collect();
             readers.into_iter().try_for_each(super::joined)

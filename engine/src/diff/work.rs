@@ -121,7 +121,7 @@ impl Work {
         let span = Span::current();
         let step = || span.in_scope(&step);
         std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..self.threads()).map(|_| scope.spawn(&step)).collect();
+            let threads: Vec<_> = (0..self.threads()).map(|_| scope.spawn(step)).collect();
             threads.into_iter().map(joined).collect()
         })
     }

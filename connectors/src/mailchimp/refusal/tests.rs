@@ -33,7 +33,7 @@ fn every_refusal() {
     let subject = subject("env:ACME_KEY");
     let refusal = |given: &Given| given.told(&subject.refusal(&given.answer()));
     let mut texts: Vec<String> = ANSWERS.iter().map(refusal).collect();
-    texts.push(told("an answer that cannot be read", &unreadable(&Malformed::NoContactId)));
+    texts.push(told("an answer that cannot be read", &unreadable(&Malformed::NoKey)));
     texts.push(told("an answer without a `Date`", &undated()));
     insta::assert_snapshot!(texts.join("\n\n"));
 }
