@@ -3,9 +3,10 @@
 use tidemark_monitor::rules::Kind;
 
 use crate::connection::Connection;
-use crate::deadline::{APART, after_stops};
+use crate::deadline::{APART, after_stops, promised};
 use crate::script::{Damage, Script};
 use crate::span::{HOUR, MINUTE, Span};
+use crate::world::base;
 
 /// How late a tick may be.
 const TICK_SLACK: i64 = 10 * MINUTE;
@@ -72,8 +73,8 @@ impl Case {
 /// The first tick that a schedule which does not fire lost, or loses.
 pub(crate) fn lost_tick(now: &Connection) -> Option<i64> {
     let since = now.damage_at.filter(|_| now.damage == Some(Damage::Silent))?;
-    let begun =
-        [now.resumed_at, now.started_at, now.edited_at, now.remade_at].into_iter().flatten();
+    let begun = [now.resumed_at, now.started_at, now.edited_at, now.amended_at, now.remade_at];
+    let begun = begun.into_iter().flatten();
     Some((begun.fold(now.created_at, i64::max) + now.interval_longest()).max(since))
 }
 
@@ -110,8 +111,10 @@ pub(crate) fn allowance(
     let shown = script.omitted[number].within(span).next().is_none()
         && script.visibility_late.within(span).next().is_none()
         && now.damage != Some(Damage::Deleted);
+    // What is published was right before an edit.
+    let amended = now.amended_at >= Some(base(now)) || now.published.deadline > promised(now);
     match case.kind {
-        Kind::Late if shown => SOON,
+        Kind::Late if shown && !amended => SOON,
         Kind::Held | Kind::Rejecting if shown && !case.unpublished => SOON,
         _ => AUDITED,
     }

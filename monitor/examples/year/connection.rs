@@ -29,6 +29,14 @@ pub(crate) struct Red {
     pub(crate) refused: bool,
 }
 
+/// An edit of the lag that is allowed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Amended {
+    pub(crate) at: i64,
+    pub(crate) before: i64,
+    pub(crate) after: i64,
+}
+
 /// What visibility shows of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Published {
@@ -53,6 +61,10 @@ pub(crate) struct Connection {
 
     pub(crate) exists: bool,
     pub(crate) created_at: i64,
+    /// When its terms were last edited, how often, and what that did to the lag that is allowed.
+    pub(crate) amended_at: Option<i64>,
+    pub(crate) version: u32,
+    pub(crate) amended: Vec<Amended>,
     pub(crate) paused_since: Option<i64>,
     pub(crate) resumed_at: Option<i64>,
     /// An edit that no commit in time has answered yet, and whether the list was read since.
@@ -103,12 +115,14 @@ impl Connection {
             destination_name: format!("record-api d{destination}").into(),
             interval,
             phase: rng.random_range(0..interval),
-            // That of a cron expression, which every fourth has: an interval has its phase.
-            jitter: if number.is_multiple_of(4) { (interval / 10).min(5 * MINUTE) } else { 0 },
+            jitter: jitter(number, interval),
             max_lag,
             work,
             exists: false,
             created_at: 0,
+            amended_at: None,
+            version: 0,
+            amended: Vec::new(),
             paused_since: None,
             resumed_at: None,
             edited_at: None,
@@ -126,6 +140,19 @@ impl Connection {
             published: Published::default(),
             unpublished: false,
         }
+    }
+
+    /// Gives it other terms.
+    pub(crate) fn amend(&mut self, number: usize, interval: i64, max_lag: i64, at: i64) {
+        if max_lag != self.max_lag {
+            self.amended.push(Amended { at, before: self.max_lag, after: max_lag });
+        }
+        (self.interval, self.max_lag) = (interval, max_lag);
+        self.jitter = jitter(number, interval);
+        // Nobody asks for more runs than there is time for.
+        self.work = self.work.min(interval / 3);
+        self.amended_at = Some(at);
+        self.version += 1;
     }
 
     /// The first tick after an instant, without its jitter.
@@ -149,4 +176,9 @@ impl Connection {
             && self.paused_since.is_none()
             && !matches!(self.damage, Some(Damage::Deleted | Damage::Silent))
     }
+}
+
+/// That of a cron expression, which every fourth has: an interval has its phase.
+fn jitter(number: usize, interval: i64) -> i64 {
+    if number.is_multiple_of(4) { (interval / 10).min(5 * MINUTE) } else { 0 }
 }

@@ -54,7 +54,7 @@ impl Deadline {
 
     /// Without what outages add.
     fn raw(now: &Connection, at: i64) -> Self {
-        let strict = base(now) + now.max_lag;
+        let strict = promised(now);
         let begun = now.created_at.max(now.resumed_at.unwrap_or(i64::MIN));
         let (surely_up, perhaps_up) = now.commit.map_or((false, false), |commit| {
             // The resume and the watermark are of two clocks, as are the ends of a run.
@@ -78,6 +78,17 @@ impl Deadline {
         }
         deadline
     }
+}
+
+/// What was promised, if nothing is excused: who edits the lag that is allowed cannot make a
+/// connection late at once that was in time, and has no more patience with one that was not.
+pub(crate) fn promised(now: &Connection) -> i64 {
+    let base = base(now);
+    let mut due = base + now.amended.first().map_or(now.max_lag, |first| first.before);
+    for edit in &now.amended {
+        due = (base + edit.after).max(due.min(edit.at + edit.after));
+    }
+    due
 }
 
 /// What lag counts from, as far as that can still be known.

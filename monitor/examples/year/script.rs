@@ -27,6 +27,11 @@ pub(crate) enum Act {
     Resume,
     /// An edit after which the list is read in full.
     Edit,
+    /// Another schedule, and another lag that is allowed.
+    Amend {
+        interval: i64,
+        max_lag: i64,
+    },
     Break(Damage),
     Repair,
     /// Temporal is back and starts what it missed.
@@ -187,7 +192,10 @@ impl Script {
         let sources = each(&mut draw, SOURCES, 1, 20 * MINUTE, 12 * HOUR);
         let destinations = each(&mut draw, DESTINATIONS, 1, 20 * MINUTE, 30 * HOUR);
         let initial = size.connections * 9 / 10;
-        let events = events(&mut draw, initial, &temporal);
+        let mut events = events(&mut draw, initial, &temporal);
+        let mut amending = Draw { rng: StdRng::seed_from_u64(seed ^ 0xed17), size };
+        events.extend(amendments(&mut amending, &temporal));
+        events.sort_by_key(|event| event.at);
         let skew = |draw: &mut Draw| draw.between(-MINUTE, MINUTE + 1);
         // Some fail while visibility has nothing of them.
         let hidden = draw.few(12 * HOUR, 3 * DAY);
@@ -311,6 +319,24 @@ fn events(draw: &mut Draw, initial: usize, temporal: &Spans) -> Vec<Event> {
     }
     events.sort_by_key(|event| event.at);
     events
+}
+
+/// Schedules, and lags that are allowed, are edited: of one connection, and of accounts.
+fn amendments(draw: &mut Draw, temporal: &Spans) -> Vec<Event> {
+    let mut spells = draw.spells(30, 1, 2);
+    spells.extend(draw.bulk(6, 1, 2));
+    let amend = |spell: Spell| {
+        let interval = [15 * MINUTE, HOUR, HOUR, 6 * HOUR, DAY][draw.rng.random_range(0..5_usize)];
+        let max_lag =
+            [interval * 3 / 2, interval * 3, interval * 5][draw.rng.random_range(0..3_usize)];
+        let at = match temporal.at(spell.span.from) {
+            Some(out) => out.to + draw.between(1, MINUTE),
+            None => spell.span.from,
+        };
+        let act = Act::Amend { interval, max_lag };
+        Event { at, act, first: spell.first, count: spell.count }
+    };
+    spells.into_iter().map(amend).collect()
 }
 
 /// The spells of each connection.

@@ -3,10 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 use tidemark_model::failure::{FailureClass, FailureKind, Side};
 use tidemark_monitor::rules::{
-    Activity, Commit, Ended, Facts, Mute, Muted, OpenRun, Paused, RunState, ScheduleState, Terms,
+    Activity, Commit, Edit, Ended, Facts, Mute, Muted, OpenRun, Paused, RunState, ScheduleState,
+    Terms,
 };
 
-use crate::connection::Connection;
+use crate::connection::{Amended, Connection};
 use crate::plan::Work;
 use crate::script::{ACCOUNT, Damage};
 use crate::span::{HOUR, MINUTE, second, shown};
@@ -32,6 +33,11 @@ pub(crate) fn facts(connection: &Connection, at: i64, world: &World) -> Facts {
         },
         kind: if refused { FailureKind::Unauthenticated } else { FailureKind::Transient },
         message: world.words.clone(),
+    };
+    let edit = |amended: &Amended| Edit {
+        at: server(amended.at),
+        before: SignedDuration::from_secs(amended.before),
+        after: SignedDuration::from_secs(amended.after),
     };
     let run = connection.run.as_ref().map(|(started_at, plan)| {
         let (span, work) = plan.at(at);
@@ -73,6 +79,8 @@ pub(crate) fn facts(connection: &Connection, at: i64, world: &World) -> Facts {
             max_lag: SignedDuration::from_secs(connection.max_lag),
             interval: SignedDuration::from_secs(connection.interval_longest()),
             created_at: server(connection.created_at),
+            applied_at: server(connection.amended_at.unwrap_or(connection.created_at)),
+            edits: connection.amended.iter().map(edit).collect(),
             reread_at: connection.edited_at.map(server),
             source: connection.source_name.clone(),
             destination: connection.destination_name.clone(),

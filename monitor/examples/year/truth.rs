@@ -8,7 +8,7 @@ use tidemark_monitor::rules::Kind;
 
 use crate::case::{Case, Former, How, SOON, allowance, excused, lost_tick, told_from};
 use crate::connection::Connection;
-use crate::deadline::{APART, Deadline};
+use crate::deadline::{APART, Deadline, promised};
 use crate::script::Script;
 use crate::span::{DAY, HOUR, Span};
 use crate::tally::Tally;
@@ -72,7 +72,7 @@ impl Truth {
                 next = since + LONG_PAUSE;
             }
         }
-        if !now.exists || now.paused_since.is_some() || base(now) + now.max_lag > at {
+        if !now.exists || now.paused_since.is_some() || promised(now) > at {
             self.end(number, Kind::Late, at);
         }
         if now.exists && now.paused_since.is_none() {

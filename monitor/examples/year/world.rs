@@ -19,9 +19,14 @@ pub(crate) const SAMPLED: usize = 300;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Next {
-    Tick,
+    /// One of an earlier schedule means nothing.
+    Tick {
+        version: u32,
+    },
     Start,
-    End { generation: u32 },
+    End {
+        generation: u32,
+    },
 }
 
 pub(crate) struct World {
@@ -84,7 +89,7 @@ impl World {
             Some(Committed { number: 1, read_at: last, at: last, held: 0, rejected: 0 });
         let next = self.next_tick(number, 0);
         self.publish(number, last, false, false);
-        self.queue.push(Reverse((next, number, Next::Tick)));
+        self.queue.push(Reverse((next, number, Next::Tick { version: 0 })));
         self.touch(number, 0);
     }
 
@@ -110,7 +115,7 @@ impl World {
                 }
             } else if let Some(Reverse((at, number, next))) = self.queue.pop() {
                 match next {
-                    Next::Tick => self.tick(number, at),
+                    Next::Tick { version } => self.tick(number, version, at),
                     Next::Start => self.start(number, at),
                     Next::End { generation } => self.end(number, generation, at),
                 }
@@ -123,9 +128,9 @@ impl World {
         self.truth.touch(number, at, &self.connections[number], &self.script);
     }
 
-    fn tick(&mut self, number: usize, at: i64) {
+    fn tick(&mut self, number: usize, version: u32, at: i64) {
         let connection = &mut self.connections[number];
-        if !connection.exists {
+        if !connection.exists || connection.version != version {
             return;
         }
         if connection.fires() {
@@ -136,7 +141,7 @@ impl World {
             }
         }
         let next = self.next_tick(number, at);
-        self.queue.push(Reverse((next, number, Next::Tick)));
+        self.queue.push(Reverse((next, number, Next::Tick { version })));
     }
 
     /// When a schedule acts next. Its jitter is shorter than its interval, so no tick is left out.
@@ -301,8 +306,9 @@ impl World {
                 connection.exists = true;
                 connection.created_at = at;
                 connection.published.deadline = at + connection.max_lag;
+                let version = connection.version;
                 let next = self.next_tick(number, at);
-                self.queue.push(Reverse((next, number, Next::Tick)));
+                self.queue.push(Reverse((next, number, Next::Tick { version })));
             }
             Act::Return if connection.exists && connection.missed => {
                 connection.missed = false;
@@ -327,6 +333,16 @@ impl World {
             Act::Edit if connection.exists => {
                 connection.edited_at = Some(at);
                 connection.reread = true;
+            }
+            // Applying it would mend what is missing or was edited.
+            Act::Amend { interval, max_lag }
+                if connection.exists
+                    && matches!(connection.damage, None | Some(Damage::Silent)) =>
+            {
+                connection.amend(number, interval, max_lag, at);
+                let version = connection.version;
+                let next = self.next_tick(number, at);
+                self.queue.push(Reverse((next, number, Next::Tick { version })));
             }
             Act::Break(damage)
                 if connection.exists
@@ -354,6 +370,7 @@ impl World {
             | Act::Pause
             | Act::Resume
             | Act::Edit
+            | Act::Amend { .. }
             | Act::Break(_)
             | Act::Repair => {}
         }

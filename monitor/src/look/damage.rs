@@ -73,6 +73,8 @@ pub(super) fn undefined(damage: &Damage, logged: &Logged, paused: Option<Paused>
             max_lag: SignedDuration::ZERO,
             interval: NEVER,
             created_at,
+            applied_at: created_at,
+            edits: Vec::new(),
             reread_at: None,
             source: "not known".into(),
             destination: "not known".into(),

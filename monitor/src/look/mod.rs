@@ -4,6 +4,7 @@
 
 mod damage;
 mod failed;
+mod history;
 mod refusal;
 mod run;
 mod terms;
@@ -24,6 +25,7 @@ use tidemark_schedules::{
 
 use self::damage::Logged;
 pub use self::damage::unreadable;
+use self::history::History;
 use crate::rules::{Commit, Facts, Look, OpenRun, Paused, ScheduleState};
 
 /// Why a look could not be taken.
@@ -138,9 +140,9 @@ impl Looker {
             }
             (None, None) => None,
         };
-        let created_at = created_at(&folder, stored, &logged).await?;
+        let history = History::read(&folder, stored, definition, &logged).await?;
         let facts = Facts {
-            terms: terms::of(stored, definition, logged.commit.as_ref(), created_at),
+            terms: terms::of(stored, definition, logged.commit.as_ref(), history),
             schedule: match &described {
                 Some(described) => {
                     let projection = Projection::new(definition, stored.version, &self.settings);
@@ -219,10 +221,10 @@ pub(crate) async fn take_glance(
         Err(error) => return Err(error),
     };
     let logged = Logged::read(&folder, now).await?;
-    let created_at = created_at(&folder, &stored, &logged).await?;
+    let history = History::read(&folder, &stored, &definition, &logged).await?;
     let commit = logged.commit.as_ref();
     let facts = Facts {
-        terms: terms::of(&stored, &definition, commit, created_at),
+        terms: terms::of(&stored, &definition, commit, history),
         schedule: ScheduleState::Present {
             paused,
             resumed_at: None,
@@ -235,33 +237,6 @@ pub(crate) async fn take_glance(
         run: None,
     };
     Ok(taken(Some(facts), logged.refusal()))
-}
-
-/// When the connection was first applied, or applied again after it was removed: an edit and a
-/// schedule that is made anew give it no more time.
-async fn created_at(
-    folder: &Folder,
-    stored: &StoredDefinition,
-    logged: &Logged,
-) -> Result<Timestamp, StoreError> {
-    let mut created_at = stored.applied_at;
-    // From a watermark on, nothing before it counts.
-    let counts_from = logged.commit.as_ref().map(|commit| commit.manifest.complete_as_of);
-    for version in (1..stored.version).rev() {
-        if Some(created_at) <= counts_from {
-            break;
-        }
-        match definitions::at(folder, version).await {
-            Ok(Some(StoredDefinition { applied_at, definition: Some(_), .. })) => {
-                created_at = applied_at;
-            }
-            Ok(_) => break,
-            // No longer in force: what can still be read has to do.
-            Err(error) if unreadable(&error) => break,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(created_at)
 }
 
 /// The definition that holds; `None` for a connection that was removed, or never was.

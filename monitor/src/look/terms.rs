@@ -2,20 +2,21 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tidemark_engine::definitions::StoredDefinition;
 use tidemark_model::{
     definition::{Definition, DestinationDefinition, SourceDefinition},
     entry::Committed,
 };
 
+use super::history::History;
 use crate::rules::Terms;
 
 pub(super) fn of(
     stored: &StoredDefinition,
     definition: &Definition,
     commit: Option<&Committed>,
-    created_at: Timestamp,
+    history: History,
 ) -> Terms {
     let schedule = definition.schedule();
     let max_lag = whole(definition.max_lag());
@@ -26,14 +27,16 @@ pub(super) fn of(
     Terms {
         max_lag,
         interval: whole(schedule.interval_longest() + schedule.jitter()),
-        created_at,
+        created_at: history.created_at,
+        applied_at: stored.applied_at,
+        edits: history.edits,
         reread_at: reread.then_some(stored.applied_at),
         source: source(definition.source()),
         destination: destination(definition.destination()),
     }
 }
 
-fn whole(time: Duration) -> SignedDuration {
+pub(super) fn whole(time: Duration) -> SignedDuration {
     SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX)
 }
 

@@ -47,17 +47,33 @@ async fn defined_store() -> (Store, Folder) {
 
 /// Applies the connection at midnight.
 async fn define(store: &Store) -> Folder {
-    let text = SourceText { name: "test.toml".to_owned(), text: DEFINITION.to_owned() };
-    let definition = parse(&[text], &[]).unwrap().remove(0);
     let folder = store.connection(&id());
-    let stored = StoredDefinition {
-        version: 1,
-        applied_at: at(0),
-        definition: Some(definition),
-        same_destination: false,
-    };
-    definitions::put(&folder, stored).await.unwrap();
+    apply(&folder, 1, at(0), "1h").await;
     folder
+}
+
+async fn apply(folder: &Folder, version: u32, applied_at: Timestamp, every: &str) {
+    let text = DEFINITION.replace("\"1h\"", &format!("\"{every}\""));
+    let text = SourceText { name: "test.toml".to_owned(), text };
+    let definition = Some(parse(&[text], &[]).unwrap().remove(0));
+    let stored = StoredDefinition { version, applied_at, definition, same_destination: false };
+    definitions::put(folder, stored).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_edit_that_allows_less_is_no_lag_of_what_was_read_before_it() {
+    let (store, folder) = defined_store().await;
+    apply(&folder, 2, at(30), "24h").await;
+    apply(&folder, 3, at(20 * 60), "6h").await;
+    let now = at(21 * 60);
+    let facts = glance(&store, &id(), None, now).await.unwrap().facts.unwrap();
+    let terms = &facts.terms;
+    assert_eq!((terms.created_at, terms.applied_at), (at(0), at(20 * 60)));
+    let lags =
+        terms.edits.iter().map(|edit| (edit.at, edit.before.as_hours(), edit.after.as_hours()));
+    assert_eq!(lags.collect::<Vec<_>>(), [(at(30), 3, 72), (at(20 * 60), 72, 18)]);
+    let due = Due::of(&facts, &[], &Settings::default());
+    assert_eq!((due.late(now), due.at), (false, at((20 + 18) * 60)));
 }
 
 #[tokio::test]

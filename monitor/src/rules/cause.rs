@@ -187,20 +187,27 @@ pub(super) fn not_firing(
     now: Timestamp,
     settings: &Settings,
 ) -> Option<Option<Timestamp>> {
-    let ScheduleState::Present { paused: None, resumed_at, created_at, started_at, .. } =
-        &facts.schedule
-    else {
+    let ScheduleState::Present { paused: None, started_at, .. } = &facts.schedule else {
         return None;
     };
     if facts.run.is_some() {
         return None;
     }
-    let begun = [*resumed_at, *created_at, *started_at, facts.terms.reread_at]
+    let overdue_at = later(ticks_from(facts), facts.terms.interval + settings.tick_slack);
+    (overdue_at < now).then_some(*started_at)
+}
+
+/// What the next tick counts from. An edit counts as a start: it may have moved the ticks, and its
+/// interval says nothing of those before it.
+pub(super) fn ticks_from(facts: &Facts) -> Timestamp {
+    let from = facts.terms.created_at.max(facts.terms.applied_at);
+    let ScheduleState::Present { resumed_at, created_at, started_at, .. } = &facts.schedule else {
+        return from;
+    };
+    [*resumed_at, *created_at, *started_at, facts.terms.reread_at]
         .into_iter()
         .flatten()
-        .fold(facts.terms.created_at, Timestamp::max);
-    let overdue_at = later(begun, facts.terms.interval + settings.tick_slack);
-    (overdue_at < now).then_some(*started_at)
+        .fold(from, Timestamp::max)
 }
 
 fn failing(facts: &Facts, ended: &Ended) -> Cause {

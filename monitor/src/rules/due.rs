@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::facts::{Facts, RunState};
+use super::facts::{Facts, RunState, Terms};
 use super::outage::{Outage, deferred, later};
 use super::settings::Settings;
 
@@ -11,7 +11,8 @@ use super::settings::Settings;
 pub struct Due {
     /// What lag counts from: the latest of watermark, creation and resume.
     pub base: Timestamp,
-    /// `base + max_lag`, with no allowance at all.
+    /// `base + max_lag`, with no allowance at all but this: an edit that allows less leaves as much
+    /// from then on, and no more than was left before.
     pub strict: Timestamp,
     /// With the time that a first sync, a resume or a forced full read has while it progresses.
     pub at: Timestamp,
@@ -29,7 +30,7 @@ impl Due {
             .resumed_at()
             .map_or(facts.terms.created_at, |resumed| resumed.max(facts.terms.created_at));
         let base = watermark.map_or(begun, |watermark| watermark.max(begun));
-        let strict = later(base, facts.terms.max_lag);
+        let strict = strict(&facts.terms, base);
         // A connection that has not been in step since it was created or resumed, or whose list
         // has to be read again. A first sync that took longer than the lag that is allowed is
         // made up for by the run after it.
@@ -53,6 +54,14 @@ impl Due {
     pub(super) fn recovered(&self, now: Timestamp, settings: &Settings) -> bool {
         later(now, settings.skew) <= self.strict
     }
+}
+
+/// The run of a schedule that was slower before an edit is as old as it was allowed to be then.
+fn strict(terms: &Terms, base: Timestamp) -> Timestamp {
+    let Some(first) = terms.edits.first() else { return later(base, terms.max_lag) };
+    terms.edits.iter().fold(later(base, first.before), |left, edit| {
+        later(base, edit.after).max(left.min(later(edit.at, edit.after)))
+    })
 }
 
 /// Whether a commit that was in time stands since a creation or a resume. A watermark and a resume

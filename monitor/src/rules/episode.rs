@@ -66,7 +66,7 @@ pub struct Episode {
 
 impl Episode {
     /// The key of the episode that begins now: of lag, the connection and its last commit (or its
-    /// last resume, after which it had a new deadline). `since` is when it was first seen.
+    /// last resume or the last edit that allowed more, after which it had a new deadline). `since` is when it was first seen.
     pub(super) fn key(
         connection: &ConnectionId,
         kind: Kind,
@@ -78,9 +78,9 @@ impl Episode {
             Kind::Late => {
                 let watermark = facts.commit.map(|commit| commit.complete_as_of);
                 let resumed = facts.resumed_at().filter(|resumed| Some(*resumed) > watermark);
-                match resumed {
+                match resumed.max(facts.lengthened_at()) {
                     None => format!("{kind}/{connection}/{number}"),
-                    Some(resumed) => format!("{kind}/{connection}/{number}/{resumed}"),
+                    Some(anew) => format!("{kind}/{connection}/{number}/{anew}"),
                 }
             }
             Kind::Held | Kind::Rejecting => format!("{kind}/{connection}/{number}"),

@@ -29,12 +29,24 @@ pub struct Terms {
     pub interval: SignedDuration,
     /// When the connection was first applied.
     pub created_at: Timestamp,
+    /// When the definition that holds was applied: its first tick comes after that.
+    pub applied_at: Timestamp,
+    /// The edits of `max_lag`, oldest first; none that a watermark has made up for need be here.
+    pub edits: Vec<Edit>,
     /// When an edit was applied after which the list has to be read in full, if no commit of it
     /// stands yet that was in time.
     pub reread_at: Option<Timestamp>,
     /// The systems at the ends, such as `mailchimp us1`: what fails for many at once.
     pub source: Arc<str>,
     pub destination: Arc<str>,
+}
+
+/// An edit of the lag that is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edit {
+    pub at: Timestamp,
+    pub before: SignedDuration,
+    pub after: SignedDuration,
 }
 
 /// The schedule, as describing it says.
@@ -136,6 +148,14 @@ impl Facts {
             ScheduleState::Present { paused, .. } => *paused,
             ScheduleState::Missing => None,
         }
+    }
+
+    /// When more lag was last allowed than before, if no watermark is newer: it had a new deadline
+    /// from then on.
+    pub(super) fn lengthened_at(&self) -> Option<Timestamp> {
+        let watermark = self.commit.map(|commit| commit.complete_as_of);
+        let lengthening = self.terms.edits.iter().filter(|edit| edit.after > edit.before);
+        lengthening.map(|edit| edit.at).max().filter(|at| Some(*at) > watermark)
     }
 
     pub(super) fn resumed_at(&self) -> Option<Timestamp> {

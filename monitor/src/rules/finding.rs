@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use tidemark_model::ids::ConnectionId;
 
-use super::cause::{Cause, not_firing};
+use super::cause::{Cause, not_firing, ticks_from};
 use super::due::Due;
 use super::episode::{Episode, Kind};
 use super::facts::{Facts, Paused, ScheduleState};
@@ -92,11 +92,15 @@ impl Standard<'_> {
             ScheduleState::Present { as_defined: false, .. } => {
                 Finding::Trouble(Cause::ScheduleEdited)
             }
-            ScheduleState::Present { started_at, .. } => {
+            ScheduleState::Present { .. } => {
                 match not_firing(facts, self.now, self.settings) {
+                    // An edit alone has not shown that it fires.
+                    None if open.is_some_and(|episode| self.only_edited(facts, episode)) => {
+                        Finding::Undecided
+                    }
                     None => Finding::Clear,
                     // A tick that an outage swallowed is caught up or made up for by the next one.
-                    Some(since) if self.after_outages(*started_at, facts) => {
+                    Some(since) if self.after_outages(facts) => {
                         Finding::Trouble(Cause::NotFiring { since })
                     }
                     // Whether it fires again is not known yet; what else was wrong is over.
@@ -109,9 +113,25 @@ impl Standard<'_> {
         }
     }
 
+    /// Whether a schedule that does not fire was applied again since that was told, and nothing else
+    /// has happened to it.
+    fn only_edited(&self, facts: &Facts, episode: &Episode) -> bool {
+        let (Cause::NotFiring { since }, ScheduleState::Present { paused: None, started_at, .. }) =
+            (&episode.cause, &facts.schedule)
+        else {
+            return false;
+        };
+        let told_at = earlier(episode.opened_at, self.settings.skew);
+        let edited_at = Some(facts.terms.applied_at).max(facts.terms.reread_at);
+        facts.run.is_none()
+            && since == started_at
+            && edited_at >= Some(told_at)
+            && edited_at >= Some(ticks_from(facts))
+    }
+
     /// Whether every outage since a start was over for an interval.
-    fn after_outages(&self, started_at: Option<Timestamp>, facts: &Facts) -> bool {
-        let base = started_at.unwrap_or(facts.terms.created_at);
+    fn after_outages(&self, facts: &Facts) -> bool {
+        let base = ticks_from(facts);
         let due_at = later(base, facts.terms.interval + self.settings.tick_slack);
         let alarm_at = deferred(due_at, base, self.outages, self.settings);
         alarm_at.is_some_and(|alarm_at| alarm_at <= self.now)

@@ -29,7 +29,9 @@ pub use self::activity::Activity;
 pub use self::cause::Cause;
 pub use self::due::Due;
 pub use self::episode::{Episode, Kind};
-pub use self::facts::{Commit, Ended, Facts, OpenRun, Paused, RunState, ScheduleState, Terms};
+pub use self::facts::{
+    Commit, Edit, Ended, Facts, OpenRun, Paused, RunState, ScheduleState, Terms,
+};
 pub use self::finding::troubles;
 pub use self::group::Group;
 pub use self::memory::Memory;

@@ -51,6 +51,34 @@ fn an_edit_that_forces_a_full_read_gives_time_too() {
 }
 
 #[test]
+fn an_edit_that_allows_less_counts_from_then_on() {
+    let edit = |minutes, before, after| Edit {
+        at: at(minutes),
+        before: SignedDuration::from_hours(before),
+        after: SignedDuration::from_hours(after),
+    };
+    let edited = |edits: &[Edit]| {
+        let mut facts = in_step(at(0));
+        facts.terms.max_lag = edits.last().unwrap().after;
+        facts.terms.edits = edits.to_vec();
+        facts
+    };
+    // Its newest run is twenty hours old, as it was allowed to be.
+    let day = edit(20 * 60, 72, 18);
+    assert_eq!(alarm_at(&edited(&[day]), &[]), Some(at((20 + 18) * 60 + 2)));
+    let again = edit(21 * 60, 18, 3);
+    assert_eq!(alarm_at(&edited(&[day, again]), &[]), Some(at((21 + 3) * 60 + 2)));
+    let late = edit(80 * 60, 72, 18);
+    assert_eq!(alarm_at(&edited(&[late]), &[]), Some(at(72 * 60 + 2)), "it was late before");
+    let more = edit(2 * 60, 3, 9);
+    assert_eq!(alarm_at(&edited(&[more]), &[]), Some(at(9 * 60 + 2)));
+    // A run after it has the time of any other.
+    let mut facts = edited(&[day]);
+    facts.commit = in_step(at(21 * 60)).commit;
+    assert_eq!(alarm_at(&facts, &[]), Some(at((21 + 18) * 60 + 2)));
+}
+
+#[test]
 fn an_outage_does_not_count_and_leaves_time_to_catch_up() {
     let facts = in_step(at(0));
     let out = |since, until| Outage {

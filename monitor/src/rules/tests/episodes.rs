@@ -116,6 +116,48 @@ fn an_episode_that_comes_again_without_a_commit_is_the_same() {
 }
 
 #[test]
+fn one_that_was_allowed_more_and_is_late_again_is_told_again() {
+    let mut scene = Scene::new(at(182));
+    let mut facts = failing(at(0), at(60), "HTTP 502");
+    let first = scene.see(at(182), &[("acme/a", &facts)]);
+    let (before, after) = (facts.terms.max_lag, SignedDuration::from_hours(9));
+    facts.terms.edits = vec![Edit { at: at(200), before, after }];
+    facts.terms.max_lag = after;
+    scene.settle(at(201));
+    assert_eq!(scene.told(at(201), &[("acme/a", &facts)]), ["acme/a: in time again"]);
+    scene.settle(at(542));
+    let again = scene.see(at(542), &[("acme/a", &facts)]);
+    assert_eq!(again.len(), 1);
+    assert_ne!(again[0].key, first[0].key, "a receiver drops what it knows");
+}
+
+#[test]
+fn a_schedule_that_was_edited_has_time_until_its_first_tick() {
+    let mut facts = in_step(at(0));
+    facts.terms.max_lag = SignedDuration::from_hours(999);
+    let mut scene = Scene::new(at(20 * 60));
+    let over = |scene: &mut Scene, minutes: std::ops::Range<i64>, facts: &Facts| {
+        let told = minutes.flat_map(|minute| scene.told(at(minute), &[("acme/a", facts)]));
+        told.collect::<Vec<String>>()
+    };
+    // It ran once a day, twenty hours ago.
+    facts.terms.interval = SignedDuration::from_hours(6);
+    facts.terms.applied_at = at(20 * 60);
+    assert!(over(&mut scene, 20 * 60..26 * 60, &facts).is_empty());
+    let told = over(&mut scene, 26 * 60..27 * 60, &facts);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("has started no run since 2026-11-21T00:00:00Z"), "{told:?}");
+    // Another edit does not show that it fires.
+    facts.terms.applied_at = at(27 * 60);
+    assert!(over(&mut scene, 27 * 60..28 * 60, &facts).is_empty());
+    if let ScheduleState::Present { started_at, .. } = &mut facts.schedule {
+        *started_at = Some(at(28 * 60));
+    }
+    let told = over(&mut scene, 28 * 60..29 * 60, &facts);
+    assert_eq!(told, ["acme/a: the schedule is as it should be again"]);
+}
+
+#[test]
 fn a_schedule_that_was_made_again_has_time_until_its_first_tick() {
     let mut facts = in_step(at(0));
     facts.terms.max_lag = SignedDuration::from_hours(99);

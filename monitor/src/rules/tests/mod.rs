@@ -28,6 +28,8 @@ fn in_step(watermark: Timestamp) -> Facts {
             max_lag: SignedDuration::from_hours(3),
             interval: SignedDuration::from_hours(1),
             created_at: at(-10_000),
+            applied_at: at(-10_000),
+            edits: Vec::new(),
             reread_at: None,
             source: "mailchimp us1".into(),
             destination: "record-api data.internal".into(),
