@@ -45,6 +45,9 @@ pub struct OpenStep {
     pub progress: Option<Progress>,
     /// When the last durable page or batch was written; before the first one, when the step began.
     pub moved_at: Option<Timestamp>,
+    /// When a worker last took it or gave a sign of life at it, by Temporal's clock.
+    #[serde(skip)]
+    pub heard_at: Option<Timestamp>,
     /// Why the attempt before failed.
     pub last_failure: Option<String>,
     /// The same as the step itself said it.
@@ -102,16 +105,18 @@ impl OpenStep {
         let progress = told.and_then(|told| told.progress);
         let failure = pending.last_failure.as_ref();
         let worker = &pending.last_worker_identity;
+        let began_at = pending.last_started_time.as_ref();
+        let began_at = began_at.and_then(|at| timestamp(at.seconds, at.nanos));
+        let beat_at = pending.last_heartbeat_time.as_ref();
+        let beat_at = beat_at.and_then(|at| timestamp(at.seconds, at.nanos));
         Self {
             stage: stage(name).or(progress.as_ref().map(|progress| progress.stage)),
             taken: pending.state == i32::from(PendingActivityState::Started),
             attempt: u32::try_from(pending.attempt).unwrap_or(1).max(1),
             worker: (!worker.is_empty()).then(|| worker.clone()),
             progress,
-            moved_at: moved_at.or_else(|| {
-                let began_at = pending.last_started_time.as_ref()?;
-                timestamp(began_at.seconds, began_at.nanos)
-            }),
+            moved_at: moved_at.or(began_at),
+            heard_at: beat_at.max(began_at),
             last_failure: failure.map(|failure| failure.message.clone()),
             failure: failure.and_then(failure_details::<StepFailure>).map(|step| step.failure),
             next_attempt_at: pending

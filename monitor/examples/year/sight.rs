@@ -15,6 +15,8 @@ use crate::world::{SAMPLED, World};
 
 /// An idle worker asks for work so often.
 const POLL: i64 = MINUTE;
+/// One at work gives a sign of life so often.
+const BEAT: i64 = 16;
 /// So long the server remembers who asked.
 const POLLS_KEPT: i64 = 5 * MINUTE;
 
@@ -51,6 +53,8 @@ pub(crate) fn facts(connection: &Connection, at: i64, world: &World) -> Facts {
         };
         OpenRun {
             started_at: server(*started_at),
+            heard_at: (work == Work::Working)
+                .then(|| server(span.from.max(at - at.rem_euclid(BEAT)))),
             state: match work {
                 Work::Queued => RunState::Queued,
                 // A page now and then.

@@ -25,7 +25,9 @@ pub(super) fn open(seen: &Seen, now: Timestamp) -> Option<OpenRun> {
         None => RunState::Working { moved_at: now, progress: "between two steps".into() },
         Some(step) => state(step, started_at, now),
     };
-    Some(OpenRun { started_at, state })
+    // What is not taken says nothing of the workers of now.
+    let heard_at = seen.step.as_ref().filter(|step| step.taken).and_then(|step| step.heard_at);
+    Some(OpenRun { started_at, heard_at, state })
 }
 
 fn state(step: &OpenStep, started_at: Timestamp, now: Timestamp) -> RunState {
@@ -109,6 +111,7 @@ mod tests {
             worker: None,
             progress: read(7),
             moved_at: Some(at(10)),
+            heard_at: Some(at(40)),
             last_failure: Some(failure.message.clone()),
             failure: Some(failure),
             next_attempt_at: None,

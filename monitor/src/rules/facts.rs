@@ -115,6 +115,8 @@ pub struct Ended {
 #[derive(Clone, Debug, PartialEq)]
 pub struct OpenRun {
     pub started_at: Timestamp,
+    /// When a worker that is at it last gave a sign of life, by Temporal's clock.
+    pub heard_at: Option<Timestamp>,
     pub state: RunState,
 }
 

@@ -21,8 +21,20 @@ pub(super) struct Signs {
     complete_since: Option<Timestamp>,
     /// When a worker last asked for work, by Temporal's clock.
     polled_at: Option<Timestamp>,
-    /// When that was last seen to change.
+    /// When that was last seen to change, or when a worker was last heard of otherwise.
     polling_at: Option<Timestamp>,
+    /// The poll that was last seen to change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    heard: Option<Heard>,
+}
+
+/// A poll by two clocks, so that what Temporal's says of other signs can be read on that of the watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Heard {
+    /// By Temporal's.
+    polled_at: Timestamp,
+    /// By that of the watch: the pass before it was seen to change.
+    not_before: Timestamp,
 }
 
 /// A time in which nobody watched, until it is known what went on then.
@@ -123,13 +135,17 @@ fn note_workers(
     settings: &Settings,
 ) -> bool {
     let now = seen.now;
-    own.complete_at = Some(now);
+    let passed_at = own.complete_at.replace(now);
     let since = own.complete_since.unwrap_or(now);
     let polled_before = std::mem::replace(&mut own.polled_at, seen.workers);
     // What changed while nobody looked may have changed long ago.
     let polling = since < now && seen.workers.is_some() && seen.workers != polled_before;
     if polling {
         let before = own.polling_at.replace(now);
+        own.heard = seen
+            .workers
+            .zip(passed_at)
+            .map(|(polled_at, not_before)| Heard { polled_at, not_before });
         // They needed a moment to find Temporal again: until now it was no use to them.
         let unused =
             |noted: &&mut Noted| noted.stop.part == Part::Temporal && noted.stop.until > before;
@@ -137,10 +153,13 @@ fn note_workers(
             noted.stop.until = Some(now);
         }
     }
+    // All workers may have their hands full: then none asks for more, and those at work are heard.
+    let heard_at = heard_at(own, seen, since);
+    own.polling_at = own.polling_at.max(heard_at);
     let polling_at = own.polling_at;
     let silent_since = polling_at.map_or(since, |polling| polling.max(since));
     let silent = !polling && now.duration_since(silent_since) >= settings.silent_after;
-    let calm = seen.workers.is_some()
+    let calm = (seen.workers.is_some() || heard_at.is_some())
         && polling_at >= Some(since)
         && now.duration_since(silent_since) < settings.doubted_after;
     let mut stopped_at = polling_at.unwrap_or(since);
@@ -154,7 +173,7 @@ fn note_workers(
         }
     }
     match memory.outage(Part::Workers) {
-        Some(noted) if polling => noted.end(now),
+        Some(noted) if polling || heard_at > Some(noted.seen_at) => noted.end(now),
         None if silent => {
             let outage = Outage { part: Part::Workers, since: stopped_at, until: None };
             memory.outages.push(Noted::new(outage, stopped_at, now));
@@ -162,6 +181,16 @@ fn note_workers(
         Some(_) | None => {}
     }
     calm
+}
+
+/// When a worker at work was last heard of after the last poll, by the clock of the watch: by as much
+/// as that is later on Temporal's clock, and so later than it was by the time between two polls at most.
+fn heard_at(own: &Signs, seen: &Seen<'_>, since: Timestamp) -> Option<Timestamp> {
+    // Of a poll that another watch has seen, only that one's clock is known.
+    let heard = own.heard.filter(|heard| heard.not_before >= since)?;
+    let runs = seen.looks.iter().filter_map(|look| look.facts.as_ref()?.run.as_ref()?.heard_at);
+    let newest = runs.max().filter(|newest| *newest > heard.polled_at)?;
+    Some(later(heard.not_before, newest.duration_since(heard.polled_at)).min(seen.now))
 }
 
 /// Finds out what went on while no watch was there: runs that ended show that nothing was out.

@@ -13,7 +13,7 @@ fn a_connection_is_late_when_its_deadline_passed_by_every_clock() {
 
 #[test]
 fn a_first_sync_has_a_day_while_it_progresses() {
-    let run = |state| Some(OpenRun { started_at: at(10), state });
+    let run = |state| Some(OpenRun { started_at: at(10), heard_at: None, state });
     let working = |moved_at| RunState::Working { moved_at, progress: "1 of 9".into() };
     let new = |run, ended: Option<Timestamp>| {
         let mut facts = failing(at(0), ended.unwrap_or(at(0)), "no answer");
@@ -36,7 +36,7 @@ fn the_run_after_a_long_first_sync_belongs_to_it() {
     facts.terms.created_at = at(0);
     facts.commit = facts.commit.map(|commit| Commit { committed_at: at(600), ..commit });
     let state = RunState::Working { moved_at: at(605), progress: "1 of 9".into() };
-    facts.run = Some(OpenRun { started_at: at(600), state });
+    facts.run = Some(OpenRun { started_at: at(600), heard_at: None, state });
     assert_eq!(alarm_at(&facts, &[]), Some(at(637)));
     facts.terms.created_at = at(-2_000);
     assert_eq!(alarm_at(&facts, &[]), Some(at(192)), "not of one that has always been slow");
@@ -46,7 +46,7 @@ fn the_run_after_a_long_first_sync_belongs_to_it() {
 fn an_edit_that_forces_a_full_read_gives_time_too() {
     let mut facts = in_step(at(0));
     facts.terms.reread_at = Some(at(60));
-    facts.run = Some(OpenRun { started_at: at(70), state: RunState::Queued });
+    facts.run = Some(OpenRun { started_at: at(70), heard_at: None, state: RunState::Queued });
     assert_eq!(alarm_at(&facts, &[]), Some(at(60 + 24 * 60 + 2)));
 }
 
@@ -107,7 +107,7 @@ fn a_commit_just_after_a_resume_may_have_been_just_before_it() {
             started_at: Some(at(60)),
             as_defined: true,
         };
-        facts.run = Some(OpenRun { started_at: at(61), state: RunState::Queued });
+        facts.run = Some(OpenRun { started_at: at(61), heard_at: None, state: RunState::Queued });
         facts
     };
     assert_eq!(alarm_at(&resumed(59), &[]), Some(at(59 + 24 * 60 + 2)));
@@ -137,6 +137,6 @@ fn what_has_time_need_not_be_looked_at_again() {
     // One that has time only while it progresses has to be watched.
     let mut resumed = facts.clone();
     resumed.terms.created_at = at(0);
-    resumed.run = Some(OpenRun { started_at: at(1), state: RunState::Queued });
+    resumed.run = Some(OpenRun { started_at: at(1), heard_at: None, state: RunState::Queued });
     assert!(later(at(181), &resumed).is_empty());
 }

@@ -6,7 +6,7 @@ use super::*;
 fn without_workers_there_is_one_notice_and_time_to_catch_up() {
     let mut scene = Scene::new(at(180));
     let mut late = in_step(at(0));
-    late.run = Some(OpenRun { started_at: at(60), state: RunState::Queued });
+    late.run = Some(OpenRun { started_at: at(60), heard_at: None, state: RunState::Queued });
     scene.workers = false;
     let mut told = Vec::new();
     for minute in 180..300 {
@@ -24,6 +24,45 @@ fn without_workers_there_is_one_notice_and_time_to_catch_up() {
     assert!(scene.told(at(301), &[("acme/a", &late)]).is_empty());
     assert!(scene.told(at(331), &[("acme/a", &late)]).is_empty());
     assert_eq!(scene.told(at(332), &[("acme/a", &late)]).len(), 1);
+}
+
+#[test]
+fn workers_that_have_their_hands_full_are_not_out() {
+    let mut scene = Scene::new(at(0));
+    let mut busy = in_step(at(0));
+    let progress: std::sync::Arc<str> = "read 7".into();
+    let mut pass = |scene: &mut Scene, second: i64, heard: Option<i64>| {
+        let now = at(0) + SignedDuration::from_secs(second);
+        // Temporal's clock is ten minutes behind.
+        let heard_at = heard.map(|heard| at(-10) + SignedDuration::from_secs(heard));
+        let state = RunState::Working { moved_at: now, progress: progress.clone() };
+        busy.run = Some(OpenRun { started_at: at(0), heard_at, state });
+        let facts = Some(busy.clone());
+        let look = Look { connection: id("acme/a"), facts, orphaned: false };
+        scene.memory.signs.awake_at = Some(now);
+        let seen = Seen {
+            now,
+            temporal: true,
+            workers: Some(at(-10) + SignedDuration::from_secs(second.min(40))),
+            looks: vec![look],
+            mutes: &[],
+            activity: None,
+        };
+        scene.watch.pass(&mut scene.memory, seen).notices
+    };
+    // None asks for more after 40 seconds, and the step at work is heard of until 1,200.
+    for second in (0..1_200).step_by(20) {
+        assert!(pass(&mut scene, second, Some(second)).is_empty(), "{second}");
+    }
+    let mut told_at = Vec::new();
+    for second in (1_200..2_400).step_by(20) {
+        told_at.extend(pass(&mut scene, second, Some(1_200)).iter().map(|_| second));
+    }
+    let [told_at] = told_at[..] else { panic!("{told_at:?}") };
+    assert!((1_420..=1_460).contains(&told_at), "four minutes of silence: {told_at}");
+    // Its worker was not gone after all.
+    let over = pass(&mut scene, 2_420, Some(2_415));
+    assert!(over[0].to_string().starts_with("over: no worker polls"), "{over:?}");
 }
 
 #[test]

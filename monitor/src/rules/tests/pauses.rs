@@ -55,7 +55,8 @@ fn a_slow_first_run_after_such_a_resume_is_made_up_for_by_the_next() {
     slow.commit = slow.commit.map(|commit| Commit { committed_at: at(800), ..commit });
     scene.over(600..601, &slow);
     let moved = |moved_at| RunState::Working { moved_at, progress: "1 of 9".into() };
-    let run = |moved_at| Some(OpenRun { started_at: at(800), state: moved(moved_at) });
+    let run =
+        |moved_at| Some(OpenRun { started_at: at(800), heard_at: None, state: moved(moved_at) });
     assert_eq!(scene.over(800..815, &Facts { run: run(at(800)), ..slow.clone() }), [""; 0]);
     assert!(!scene.memory.pauses.is_empty());
     scene.over(601 + 24 * 60..602 + 24 * 60, &slow);
