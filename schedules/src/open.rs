@@ -15,7 +15,7 @@ use tidemark_model::{
 };
 use tidemark_workflows::sync::{HeartbeatDetails, StepFailure};
 
-use crate::payload::{failure_details, from_json, timestamp};
+use crate::payload::{failure_details, from_json, timed_out, timestamp};
 use crate::{Operation, RunRef, ScheduleClient, ScheduleError};
 
 /// A run at one instant.
@@ -50,6 +50,9 @@ pub struct OpenStep {
     pub heard_at: Option<Timestamp>,
     /// Why the attempt before failed.
     pub last_failure: Option<String>,
+    /// Whether that was no word of the step: Temporal waited in vain, as after the end of a worker.
+    #[serde(skip)]
+    pub timed_out: bool,
     /// The same as the step itself said it.
     #[serde(skip)]
     pub failure: Option<Failure>,
@@ -118,6 +121,7 @@ impl OpenStep {
             moved_at: moved_at.or(began_at),
             heard_at: beat_at.max(began_at),
             last_failure: failure.map(|failure| failure.message.clone()),
+            timed_out: failure.is_some_and(timed_out),
             failure: failure.and_then(failure_details::<StepFailure>).map(|step| step.failure),
             next_attempt_at: pending
                 .next_attempt_schedule_time

@@ -36,6 +36,11 @@ pub fn failure_details<T: DeserializeOwned>(failure: &Failure) -> Option<T> {
     from_json(application.details.as_ref()?.payloads.first()?)
 }
 
+/// Whether it is Temporal that noticed a failure, since an attempt did not end or gave no sign of life.
+pub(crate) fn timed_out(failure: &Failure) -> bool {
+    matches!(failure.failure_info, Some(FailureInfo::TimeoutFailureInfo(_)))
+}
+
 /// The runs that a schedule starts.
 pub fn started(schedule: &Schedule) -> Option<&NewWorkflowExecutionInfo> {
     let schedule_action::Action::StartWorkflow(action) =

@@ -42,13 +42,16 @@ fn state(step: &OpenStep, started_at: Timestamp, now: Timestamp) -> RunState {
     if let Some(until) = until.filter(|until| *until > now) {
         return RunState::RateLimited { side, until };
     }
-    if !step.taken && step.next_attempt_at.is_none() && step.attempt == 1 {
+    // Once the time between two attempts is over, the server names no next one: it is due.
+    if !step.taken && step.next_attempt_at.is_none() {
         return RunState::Queued;
     }
     let moved_at = step.moved_at.unwrap_or(started_at);
     let working = |moved_at| RunState::Working { moved_at, progress: progress(step) };
     let Some(message) = &step.last_failure else { return working(moved_at) };
-    let unnamed = || Failure::new(FailureKind::Transient, side, message.clone());
+    // Whoever works at a step says why it failed, unless it is gone.
+    let failed_side = if step.timed_out { Side::Platform } else { side };
+    let unnamed = || Failure::new(FailureKind::Transient, failed_side, message.clone());
     let failure = step.failure.clone().unwrap_or_else(unnamed);
     let in_vain = match failure.kind {
         // A wait that is due at a later instant is no failure.
@@ -86,6 +89,8 @@ fn progress(step: &OpenStep) -> std::sync::Arc<str> {
 
 #[cfg(test)]
 mod tests {
+    use tidemark_model::failure::FailureClass;
+
     use super::*;
 
     fn at(minutes: i64) -> Timestamp {
@@ -113,6 +118,7 @@ mod tests {
             moved_at: Some(at(10)),
             heard_at: Some(at(40)),
             last_failure: Some(failure.message.clone()),
+            timed_out: false,
             failure: Some(failure),
             next_attempt_at: None,
         }
@@ -148,11 +154,37 @@ mod tests {
 
     #[test]
     fn between_two_attempts_it_fails_since_it_last_moved() {
-        let step = OpenStep { taken: false, ..failed(FailureKind::Transient) };
+        let next_attempt_at = Some(at(41));
+        let step = OpenStep { taken: false, next_attempt_at, ..failed(FailureKind::Transient) };
         let RunState::Retrying { failure, .. } = state(&step, at(0), at(40)) else { panic!() };
         assert_eq!(failure.failing_since, at(10));
         let step = OpenStep { moved_at: None, ..step };
         let RunState::Retrying { failure, .. } = state(&step, at(0), at(40)) else { panic!() };
         assert_eq!(failure.failing_since, at(0), "since the run began");
+    }
+
+    #[test]
+    fn an_attempt_that_is_due_and_not_taken_waits_for_a_worker() {
+        let kinds = [
+            FailureKind::Transient,
+            FailureKind::RateLimited,
+            FailureKind::Waiting,
+            FailureKind::Draining,
+        ];
+        for step in kinds.map(|kind| OpenStep { taken: false, ..failed(kind) }) {
+            assert_eq!(state(&step, at(0), at(40)), RunState::Queued, "{step:?}");
+            let later = OpenStep { next_attempt_at: Some(at(41)), ..step };
+            assert_ne!(state(&later, at(0), at(40)), RunState::Queued);
+        }
+    }
+
+    #[test]
+    fn a_worker_that_is_gone_is_no_failure_of_the_source() {
+        let lost = OpenStep { timed_out: true, failure: None, ..failed(FailureKind::Transient) };
+        let RunState::Retrying { failure, .. } = state(&lost, at(0), at(40)) else { panic!() };
+        assert_eq!((failure.side, failure.class), (Side::Platform, FailureClass::Platform));
+        let unnamed = OpenStep { timed_out: false, ..lost };
+        let RunState::Retrying { failure, .. } = state(&unnamed, at(0), at(40)) else { panic!() };
+        assert_eq!(failure.side, Side::Source);
     }
 }
