@@ -38,8 +38,8 @@ pub(crate) struct Case {
     pub(crate) unpublished: bool,
     /// It was over by a hair: whether that was an end depends on the clock.
     pub(crate) again: bool,
-    /// A group tells of it, and of its end.
-    pub(crate) grouped: bool,
+    /// It was told by itself, and so is its end.
+    pub(crate) alone: bool,
     pub(crate) closed: bool,
     /// When the case before it ended, if that was told and its end was not yet.
     pub(crate) former: Option<Former>,
@@ -49,7 +49,7 @@ pub(crate) struct Case {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Former {
     pub(crate) ended_at: i64,
-    pub(crate) grouped: bool,
+    pub(crate) alone: bool,
 }
 
 impl Case {
@@ -63,7 +63,7 @@ impl Case {
             missed: false,
             unpublished,
             again: false,
-            grouped: false,
+            alone: false,
             closed: false,
             former: None,
         }

@@ -136,9 +136,9 @@ impl Truth {
                 return;
             }
             Some(case) => {
-                let grouped = case.grouped;
+                let alone = case.alone;
                 let told = case.ended_at.filter(|_| case.told && !case.closed);
-                let former = told.map(|ended_at| Former { ended_at, grouped });
+                let former = told.map(|ended_at| Former { ended_at, alone });
                 fresh.former = former.or(case.former);
                 *case = fresh;
             }
@@ -188,7 +188,7 @@ impl Truth {
                 let Some(from) = told_from(number, &case, at, now, script) else { return };
                 from + allowance(number, &case, at, now, script)
             }
-            Some(_) if !case.told || case.grouped || case.closed => return,
+            Some(_) if !case.told || !case.alone || case.closed => return,
             // The commit that ended it is not the last one any more, and that one was not in time.
             Some(ended) if script.unwatched.at(ended).is_some() && perhaps_slow(now) => at + SOON,
             Some(ended) => excused(number, ended, SOON, script) + SOON,
@@ -235,8 +235,6 @@ impl Truth {
             && (grouped || case.ended_at.is_none())
         {
             let before = *case;
-            // It was told alone; from now on a group tells of it, and of its end.
-            case.grouped |= grouped;
             case.again &= how == How::Counted;
             if how != How::Counted && !before.again {
                 self.tally.twice(kind, format!("{at}: {} {before:?}", now.id));
@@ -257,10 +255,10 @@ impl Truth {
             self.lied(number, kind, at, now, script);
             return;
         };
-        (case.told, case.grouped) = (true, grouped);
+        (case.told, case.alone) = (true, !grouped);
         let former = case.former.take();
         let case = *case;
-        if former.is_some_and(|former| !former.grouped) {
+        if former.is_some_and(|former| former.alone) {
             self.tally.unclosed(kind, format!("{at}: the one before {case:?} {now:?}"));
         }
         if muted || early {

@@ -62,6 +62,9 @@ pub struct Episode {
     pub reminder_count: u64,
     /// The group that tells of it, if one does.
     pub group: Option<String>,
+    /// Whether it was told by itself: its end is then, too, though a group tells of it meanwhile.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub told_alone: bool,
 }
 
 impl Episode {

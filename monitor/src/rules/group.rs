@@ -207,6 +207,7 @@ mod tests {
                 told_at: now,
                 reminder_count: 0,
                 group: Some("late/no-run".to_owned()),
+                told_alone: false,
             };
             episodes.insert(member.clone(), vec![episode]);
             group.join(member);

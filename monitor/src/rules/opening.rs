@@ -35,6 +35,7 @@ impl Opening {
             cause: self.cause,
             told_at: now,
             reminder_count: 0,
+            told_alone: group.is_none(),
             group,
         };
         (self.connection, episode)

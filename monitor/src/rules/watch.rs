@@ -237,7 +237,8 @@ impl Pass<'_> {
         mute::muted(self.mutes, connection, self.now)
     }
 
-    /// Ends an episode. A group tells of its members' ends when it ends. What was told is over for
+    /// Ends an episode. A group tells of its members' ends when it ends, except of those that were
+    /// told by themselves before: whoever keeps them by their keys hears of each. What was told is over for
     /// whoever was told, also while it is muted: nothing else would end it there.
     fn close(
         &self,
@@ -247,23 +248,24 @@ impl Pass<'_> {
         ending: Ending,
     ) {
         memory.withdraw(&episode.key);
-        match episode.group {
-            Some(group) => {
-                if let Some(group) = memory.groups.get_mut(&group) {
-                    group.leave(connection);
-                }
+        if let Some(name) = &episode.group {
+            if let Some(group) = memory.groups.get_mut(name) {
+                group.leave(connection);
             }
-            None => memory.tell(Notice {
-                key: format!("{}/closed", episode.key),
-                at: self.now,
-                phase: Phase::Closed,
-                subject: Subject::Connection {
-                    connection: connection.clone(),
-                    kind: episode.kind,
-                    cause: episode.cause,
-                    ending: Some(ending),
-                },
-            }),
+            if !episode.told_alone {
+                return;
+            }
         }
+        memory.tell(Notice {
+            key: format!("{}/closed", episode.key),
+            at: self.now,
+            phase: Phase::Closed,
+            subject: Subject::Connection {
+                connection: connection.clone(),
+                kind: episode.kind,
+                cause: episode.cause,
+                ending: Some(ending),
+            },
+        });
     }
 }

@@ -75,6 +75,36 @@ fn many_with_one_cause_are_one_notice() {
 }
 
 #[test]
+fn one_that_was_told_alone_is_over_alone_though_a_group_took_it_in() {
+    let late = failing(at(0), at(60), "HTTP 502");
+    let names: Vec<String> = (0..8).map(|number| format!("acme/list-{number}")).collect();
+    let looks: Vec<(&str, &Facts)> = names.iter().map(|name| (name.as_str(), &late)).collect();
+    let mut scene = Scene::new(at(182));
+    let alone = scene.see(at(182), &looks[..4]);
+    alone.iter().for_each(|notice| scene.memory.sent(&notice.key));
+    assert_eq!(alone.len(), 4);
+    let told = scene.told(at(183), &looks);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("8 connections: late"), "{told:?}");
+    let mended = in_step(at(180));
+    let over = scene.see(at(184), &[(looks[0].0, &mended), (looks[7].0, &mended)]);
+    let [over] = over.as_slice() else { panic!("the other one was never told alone: {over:?}") };
+    assert_eq!((over.key.clone(), over.phase), (format!("{}/closed", alone[0].key), Phase::Closed));
+    scene.memory.sent(&over.key);
+    assert!(scene.told(at(185), &[(looks[0].0, &mended)]).is_empty(), "once");
+    // Those that are left when the group ends are over once as well.
+    let rest: Vec<(&str, &Facts)> = looks.iter().map(|(name, _)| (*name, &mended)).collect();
+    let told = scene.told(at(186), &rest[3..]);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(
+        told.iter().any(|text| text.starts_with("over for most: late; 2 are left")),
+        "{told:?}"
+    );
+    assert_eq!(scene.told(at(187), &rest).len(), 2);
+    assert!(scene.told(at(188), &rest).is_empty());
+}
+
+#[test]
 fn a_credential_is_no_cause_of_another_account() {
     let mut refused = failing(at(0), at(60), "HTTP 401");
     let ended = refused.ended.as_mut().unwrap();
