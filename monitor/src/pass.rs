@@ -95,6 +95,7 @@ impl Monitor {
         if !self.keep.add(&version).await? {
             return Ok(Passed::Overtaken);
         }
+        self.eyes.kept();
         let kept = version.kept;
         measure::open(kept.memory.open().count());
         self.unwritten = self.sinks.deliver(handouts, now).await;

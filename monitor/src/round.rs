@@ -27,6 +27,8 @@ pub(crate) const LISTED_EVERY: Duration = Duration::from_mins(10);
 #[derive(Debug)]
 pub(crate) struct Round {
     left: VecDeque<ConnectionId>,
+    /// Who has a turn now: until it is known that what came of it was kept.
+    turn: Vec<ConnectionId>,
     begun_at: Instant,
     /// Everybody in it, with those who had their turn.
     known: BTreeSet<ConnectionId>,
@@ -37,15 +39,22 @@ impl Round {
     /// One that is over: the first pass begins another.
     pub(crate) fn over() -> Self {
         let now = Instant::now();
-        Self { left: VecDeque::new(), begun_at: now, known: BTreeSet::new(), listed_at: now }
+        Self {
+            left: VecDeque::new(),
+            turn: Vec::new(),
+            begun_at: now,
+            known: BTreeSet::new(),
+            listed_at: now,
+        }
     }
 
-    /// Who is to be looked at now, so that the round ends in its time. One that is over is followed
-    /// by the next when that is due.
+    /// Who is to be looked at now, so that the round ends in its time; first those of whose last turn
+    /// nothing [was kept](Self::kept). One that is over is followed by the next when that is due.
     ///
     /// # Errors
     /// The store's.
     pub(crate) async fn share(&mut self, store: &Store) -> Result<Vec<ConnectionId>, StoreError> {
+        self.give_back();
         if self.left.is_empty() && (self.known.is_empty() || self.begun_at.elapsed() >= ROUND) {
             let everybody = definitions::connections(store).await?;
             self.known = everybody.iter().cloned().collect();
@@ -57,7 +66,19 @@ impl Round {
             self.listed_at = Instant::now();
             self.join(everybody);
         }
-        Ok(self.take(self.begun_at.elapsed()))
+        self.turn = self.take(self.begun_at.elapsed());
+        Ok(self.turn.clone())
+    }
+
+    /// What came of the last turn is kept: those had theirs.
+    pub(crate) fn kept(&mut self) {
+        self.turn.clear();
+    }
+
+    /// Nothing came of the last turn.
+    pub(crate) fn give_back(&mut self) {
+        let turn = std::mem::take(&mut self.turn);
+        self.put_back(turn);
     }
 
     /// Everybody whom the round knows.
@@ -90,7 +111,8 @@ impl Round {
     }
 
     /// Puts back who could not be looked at.
-    pub(crate) fn put_back(&mut self, connections: impl IntoIterator<Item = ConnectionId>) {
+    pub(crate) fn put_back(&mut self, connections: Vec<ConnectionId>) {
+        self.turn.retain(|connection| !connections.contains(connection));
         for connection in connections {
             self.left.push_front(connection);
         }
@@ -130,6 +152,7 @@ mod tests {
         define("acme/one").await;
         let mut round = Round::over();
         assert_eq!(round.share(&store).await.unwrap().len(), 1);
+        round.kept();
         define("acme/two").await;
         assert!(round.share(&store).await.unwrap().is_empty());
         tokio::time::advance(LISTED_EVERY).await;
@@ -140,6 +163,28 @@ mod tests {
             seen = round.share(&store).await.unwrap();
         }
         assert_eq!(seen, ["acme/two".parse().unwrap()]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_looked_at_in_vain_has_another_turn() {
+        let store = Store::in_memory();
+        let mut round = round(120);
+        let first = round.share(&store).await.unwrap();
+        assert_eq!(first.len(), 1);
+        tokio::time::advance(ROUND / 60 + Duration::from_secs(1)).await;
+        // Another monitor was faster: what came of the first turn is lost.
+        let mut second = round.share(&store).await.unwrap();
+        assert_eq!((second.len(), second.contains(&first[0])), (3, true));
+        // One of them was not looked at at all, and comes next.
+        let left = second.split_off(2);
+        round.put_back(left.clone());
+        round.kept();
+        tokio::time::advance(ROUND / 120).await;
+        let third = round.share(&store).await.unwrap();
+        assert_eq!((third.len(), third.contains(&left[0])), (2, true));
+        assert!(second.iter().all(|connection| !third.contains(connection)), "those had theirs");
+        round.give_back();
+        assert_eq!(round.left.len(), 118);
     }
 
     #[test]

@@ -84,6 +84,11 @@ impl Eyes {
         self.later.extend(later);
     }
 
+    /// What came of the last looks is kept; without this, those of the audit are taken again.
+    pub(crate) fn kept(&mut self) {
+        self.round.kept();
+    }
+
     pub(crate) fn store(&self) -> &Store {
         self.way.store()
     }
@@ -99,9 +104,9 @@ impl Eyes {
         now: Timestamp,
     ) -> Result<Option<Sight>, StoreError> {
         let audited = self.round.share(self.way.store()).await?;
-        let seen = self.try_look_around(watch, memory, audited.clone(), now).await;
+        let seen = self.try_look_around(watch, memory, audited, now).await;
         if seen.is_err() {
-            self.round.put_back(audited);
+            self.round.give_back();
         }
         match seen {
             Ok(sight) => Ok(Some(sight)),
