@@ -55,7 +55,10 @@ fn cut_off(status: RunStatus) -> Option<Failure> {
             (FailureKind::Cancelled, "its runs are terminated before they end")
         }
         RunStatus::TimedOut => (FailureKind::Transient, "its runs time out before they end"),
-        _ => return None,
+        RunStatus::Failed => (FailureKind::Transient, "its runs fail, and could not say why"),
+        RunStatus::Running | RunStatus::Completed | RunStatus::Cancelled | RunStatus::Unknown => {
+            return None;
+        }
     };
     Some(Failure::new(kind, Side::Platform, message))
 }

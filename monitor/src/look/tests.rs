@@ -166,9 +166,15 @@ async fn runs_that_left_no_record_or_a_damaged_one_count_as_failed() {
     assert_eq!((ended.at, ended.failing_since), (at(180), at(60)));
     assert_eq!(newest(&recent, Some(at(200))).await, None, "there is a commit since");
 
-    folder.create("runs/six.json", "{".into()).await.unwrap();
-    recent.push(run("six", 245, RunStatus::Completed));
+    recent.push(run("six", 243, RunStatus::Failed));
+    let ended = newest(&recent, Some(at(30))).await.unwrap();
+    assert_eq!(&*ended.message, "its runs fail, and could not say why");
+    assert_eq!((ended.at, ended.failing_since), (at(243), at(60)));
+    assert_eq!(ended.class, tidemark_model::failure::FailureClass::Platform);
+
+    folder.create("runs/seven.json", "{".into()).await.unwrap();
+    recent.push(run("seven", 245, RunStatus::Completed));
     let ended = newest(&recent, Some(at(30))).await.unwrap();
     assert_eq!((ended.kind, ended.at), (FailureKind::Corrupt, at(245)));
-    assert!(ended.message.contains("runs/six.json"), "{}", ended.message);
+    assert!(ended.message.contains("runs/seven.json"), "{}", ended.message);
 }

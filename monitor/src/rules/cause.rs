@@ -42,7 +42,7 @@ pub enum Cause {
     Working { since: Timestamp, progress: Arc<str>, system: Arc<str> },
     /// A run is open and neither progresses nor fails.
     Stalled { since: Timestamp },
-    /// No run has told anything: between two runs.
+    /// No run has committed or failed, nothing is open: between two runs.
     NoRun,
     /// The same of one that was never in step.
     NoRunYet { applied_at: Timestamp },
@@ -272,9 +272,13 @@ impl fmt::Display for Cause {
                 write!(f, "still running since {since:.0}, and progressing: {progress}")
             }
             Self::Stalled { since } => write!(f, "its run has made no progress since {since:.0}"),
-            Self::NoRun => f.write_str("no run has ended since its last commit"),
+            Self::NoRun => f.write_str("no run has committed or failed since its last commit"),
             Self::NoRunYet { applied_at } => {
-                write!(f, "never in step: no run has ended since it was applied at {applied_at:.0}")
+                write!(
+                    f,
+                    "never in step: no run has committed or failed since it was applied at \
+                     {applied_at:.0}"
+                )
             }
             Self::Held { count } => write!(f, "removals wait for a decision: {count}"),
             Self::Rejecting { count } => write!(f, "records are refused: {count}"),

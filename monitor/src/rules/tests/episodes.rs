@@ -291,12 +291,12 @@ fn one_that_was_never_in_step_says_so() {
     (facts.ended, facts.commit, facts.terms.created_at) = (None, None, at(0));
     assert_eq!(
         Scene::new(at(182)).told(at(182), &[("acme/a", &facts)]),
-        ["acme/a: late: never in step: no run has ended since it was applied at \
+        ["acme/a: late: never in step: no run has committed or failed since it was applied at \
           2026-11-21T00:00:00Z"]
     );
     facts.commit = in_step(at(0)).commit;
     let cause = Cause::of_lag(&facts, at(182), &Settings::default());
-    assert_eq!(cause.to_string(), "no run has ended since its last commit");
+    assert_eq!(cause.to_string(), "no run has committed or failed since its last commit");
 }
 
 #[test]
