@@ -23,7 +23,7 @@ pub(crate) enum Passed {
     Complete,
     /// Temporal does not answer.
     Blind,
-    /// Another monitor was faster: what was concluded here is forgotten.
+    /// Temporal answers, and another monitor was faster: what was concluded here is forgotten.
     Overtaken,
 }
 
@@ -93,7 +93,7 @@ impl Monitor {
         let resend_after = self.settings.resend_after;
         let handouts = self.sinks.hand_out(&mut kept.outbox, passed.notices, now, resend_after);
         if !self.keep.add(&version).await? {
-            return Ok(Passed::Overtaken);
+            return Ok(if came == Passed::Complete { Passed::Overtaken } else { came });
         }
         self.eyes.kept();
         let kept = version.kept;
