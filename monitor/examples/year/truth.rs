@@ -202,7 +202,8 @@ impl Truth {
         let away = case.former.and_then(|former| script.unwatched.at(former.ended_at));
         if case.ended_at.is_none() && away.is_some_and(|away| case.since < away.to) {
             let case = self.case(number, kind).expect("it was there");
-            (case.told, case.former) = (true, None);
+            let former = case.former.take();
+            (case.told, case.alone) = (true, former.is_some_and(|former| former.alone));
             return;
         }
         let case = self.case(number, kind).expect("it was there");
