@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use tidemark_model::entry::{Committed, Prepared};
 
 use crate::{attempt::Attempt, checker, scene::Taken};
@@ -19,7 +20,7 @@ pub(crate) fn stored(attempt: &Arc<Attempt>, path: &str, content: &[u8]) {
         scene.books().late_marks.push((number.unwrap_or(0), now));
         scene.count("late marks");
     } else if path.starts_with("log/") && path.ends_with(".prepared") {
-        let entry: Prepared = serde_json::from_slice(content).expect("an entry of the log");
+        let entry: Prepared = document(content);
         let taken = Taken {
             run: entry.owner.run_id.clone(),
             base: entry.base,
@@ -30,7 +31,13 @@ pub(crate) fn stored(attempt: &Arc<Attempt>, path: &str, content: &[u8]) {
             checker::check(scene, &commit, looked_at);
         }
     } else if path.starts_with("log/") && path.ends_with(".committed") {
-        let commit: Committed = serde_json::from_slice(content).expect("a commit of the log");
+        let commit: Committed = document(content);
         checker::check(scene, &commit, looked_at);
     }
+}
+
+/// The object of a document, whose second line is a checksum.
+fn document<T: DeserializeOwned>(content: &[u8]) -> T {
+    let object = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    serde_json::from_slice(object).expect("what the engine writes to the log can be read")
 }
