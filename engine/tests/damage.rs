@@ -4,7 +4,7 @@ use tidemark_model::{
     entry::RunNumber, exception::Verdict, failure::FailureKind, step::ReadOutcome,
 };
 
-use crate::support::World;
+use crate::support::{World, definition_toml};
 
 async fn synced() -> World {
     let world = World::new().await;
@@ -139,4 +139,31 @@ async fn a_log_below_a_commit_that_is_known_elsewhere_is_refused_until_it_is_acc
 
     world.decide(Verdict::SendAgain).await;
     engine.confirm_commit(id, third).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_definition_that_a_commit_was_made_under_is_missed() {
+    let world = World::new().await;
+    world.listing.put("a", "x");
+    world.run().await.receipt();
+    world.apply(&definition_toml(World::ADDRESS, "retry_rejected = 7"), false).await;
+    world.hour();
+    world.run().await.receipt();
+    world.hour();
+    world.destination().take_ledger();
+    world.delete("definitions/0000000002.json").await;
+    let message = refused(&world).await;
+    assert!(message.contains("definitions/0000000002.json is missing"), "{message}");
+}
+
+#[tokio::test]
+async fn decisions_that_a_commit_counts_are_missed() {
+    let world = synced().await;
+    world.decide(Verdict::ReadInFull).await;
+    world.run().await.receipt();
+    world.hour();
+    world.destination().take_ledger();
+    world.delete("decisions/0000000001.json").await;
+    let message = refused(&world).await;
+    assert!(message.contains("decisions/0000000001.json is missing"), "{message}");
 }

@@ -130,6 +130,8 @@ mod tests {
                 max_lag: SignedDuration::from_mins(90),
                 interval: SignedDuration::from_mins(60),
                 created_at: at(0),
+                applied_at: at(0),
+                edits: Vec::new(),
                 reread_at: None,
                 source: "mailchimp us1".into(),
                 destination: "record-api one.test".into(),

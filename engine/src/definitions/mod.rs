@@ -167,7 +167,8 @@ pub async fn newest_of(
         .await
 }
 
-fn path(version: u32) -> String {
+/// Where a version is, below the connection's folder.
+pub(crate) fn path(version: u32) -> String {
     format!("{FOLDER}/{version:010}.json")
 }
 

@@ -87,7 +87,8 @@ pub(super) async fn highest(folder: &Folder) -> Result<u64, StoreError> {
     Ok(numbers.max().unwrap_or(0))
 }
 
-fn path(number: u64) -> String {
+/// Where a decision is, below the connection's folder.
+pub(super) fn path(number: u64) -> String {
     format!("{FOLDER}/{number:010}.json")
 }
 
@@ -212,7 +213,14 @@ impl Orders {
             Verdict::SendAgain => self.send_again = true,
             Verdict::Repair { records } => self.repaired.extend(records),
             Verdict::RemoveRecords { .. } => self.remove_records = true,
-            Verdict::Exactly(exact) => self.exactly = Some((number, exact)),
+            Verdict::Exactly(exact) => {
+                // A run sends exactly one thing: what was asked for last.
+                if let Some((earlier, other)) = self.exactly.replace((number, exact.clone()))
+                    && other != exact
+                {
+                    self.stale.push(earlier);
+                }
+            }
         }
     }
 

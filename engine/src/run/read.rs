@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tidemark_model::{
     defect::{self, Defect},
     definition::{Definition, InvalidRecords},
-    entry::{Committed, Coverage, DefinitionRef, FORMAT, Prepared},
+    entry::{Committed, Coverage, DefinitionRef, FORMAT, Manifest, Prepared},
     exception::ExceptionKind,
     failure::{Failure, FailureKind, Side},
     ids::ConnectionId,
@@ -31,7 +31,7 @@ use crate::{
     port::{Host, ReadRequest, Reading},
     snapshot::Snapshot,
     staging::ReadingSession,
-    store::Folder,
+    store::{Folder, StoreError},
 };
 
 /// More owed records than one in so many rows are not asked for one by one: the run reads in full.
@@ -135,6 +135,8 @@ impl Engine {
         let (version, definition) = newest_definition(connection, folder).await?;
         let capabilities = self.connectors.destination(&definition)?.capabilities();
         let base = log.newest_commit();
+        let decided = decision::highest(folder).await?;
+        check_known(base.map(|base| &base.manifest), version, decided)?;
         let handled = base.map_or(&[][..], |base| &base.manifest.late_handled);
         let mut start = Start {
             format: FORMAT,
@@ -145,7 +147,7 @@ impl Engine {
             since: base.map(|base| base.manifest.complete_as_of),
             unfinished: log.unfinished().iter().map(|entry| entry.number).collect(),
             late: LateMark::open(folder, log, handled).await?,
-            decided: decision::highest(folder).await?,
+            decided,
             sending: SendingTimes::of(&capabilities),
         };
         let owed = start.owed_entries(log).await?;
@@ -305,6 +307,19 @@ impl Grounds<'_> {
             || self.now >= due_at;
         if full { Coverage::Full } else { Coverage::Changes }
     }
+}
+
+/// What a commit was made under must be there: an older definition, or decisions that are counted
+/// anew from a lower number, would be a store that went back in time.
+fn check_known(base: Option<&Manifest>, version: u32, decided: u64) -> Result<(), StoreError> {
+    let Some(manifest) = base else { return Ok(()) };
+    if version < manifest.definition.version {
+        return Err(StoreError::Missing { path: definitions::path(manifest.definition.version) });
+    }
+    if decided < manifest.decided {
+        return Err(StoreError::Missing { path: decision::path(manifest.decided) });
+    }
+    Ok(())
 }
 
 /// The keys of what is owed, and of invalid rows that an operator wants to be read again.

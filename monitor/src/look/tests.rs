@@ -170,7 +170,7 @@ async fn runs_that_left_no_record_or_a_damaged_one_count_as_failed() {
     let ended = newest(&recent, Some(at(30))).await.unwrap();
     assert_eq!(&*ended.message, "its runs fail, and could not say why");
     assert_eq!((ended.at, ended.failing_since), (at(243), at(60)));
-    assert_eq!(ended.class, tidemark_model::failure::FailureClass::Platform);
+    assert_eq!(ended.class, FailureClass::Platform);
 
     folder.create("runs/seven.json", "{".into()).await.unwrap();
     recent.push(run("seven", 245, RunStatus::Completed));
