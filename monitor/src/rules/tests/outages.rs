@@ -48,7 +48,9 @@ fn workers_that_have_their_hands_full_are_not_out() {
             mutes: &[],
             activity: None,
         };
-        scene.watch.pass(&mut scene.memory, seen).notices
+        let notices = scene.watch.pass(&mut scene.memory, seen).notices;
+        notices.iter().for_each(|notice| scene.memory.sent(&notice.key));
+        notices
     };
     // None asks for more after 40 seconds, and the step at work is heard of until 1,200.
     for second in (0..1_200).step_by(20) {
