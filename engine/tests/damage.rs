@@ -167,3 +167,31 @@ async fn decisions_that_a_commit_counts_are_missed() {
     let message = refused(&world).await;
     assert!(message.contains("decisions/0000000001.json is missing"), "{message}");
 }
+
+#[tokio::test]
+async fn a_decision_after_lost_ones_is_carried_out() {
+    let world = synced().await;
+    world.decide(Verdict::ReadInFull).await;
+    world.run().await.receipt();
+    world.delete("decisions/0000000001.json").await;
+    world.decide(Verdict::ReadInFull).await;
+    world.hour();
+    assert!(world.run().await.receipt().full_read);
+    assert_eq!(world.newest_commit().await.manifest.decided, 2);
+}
+
+#[tokio::test]
+async fn another_definition_under_the_number_of_a_lost_one_is_seen_as_another() {
+    let world = synced().await;
+    world.apply(&definition_toml("http://two.test/record", ""), false).await;
+    world.run().await.receipt();
+    world.hour();
+    world.delete("definitions/0000000002.json").await;
+    world.apply(&definition_toml("http://three.test/record", ""), false).await;
+    let receipt = world.run().await.receipt();
+    assert_eq!((receipt.definition_version, receipt.full_read), (2, true));
+    assert_eq!(
+        world.destinations.at("http://three.test/record").records(),
+        world.listing.records()
+    );
+}

@@ -353,6 +353,21 @@ async fn a_run_that_would_send_something_else_than_the_preview_is_refused_once()
 }
 
 #[tokio::test]
+async fn of_two_exact_orders_the_last_one_counts_also_when_it_is_refused() {
+    let world = with_a_refused_record().await;
+    world.listing.put("new", "1");
+    world.decide(Verdict::Exactly(preview(&world).await.exact)).await;
+    world.listing.put("newer", "2");
+    world.decide(Verdict::Exactly(preview(&world).await.exact)).await;
+    world.listing.put("newest", "3");
+    world.hour();
+    let failure = world.run().await.failure();
+    assert!(failure.message.contains("other changes"), "{failure}");
+    assert_eq!(next(&world).await.push.acknowledged, 3);
+    assert_eq!(world.newest_commit().await.manifest.stale_decisions, [1, 2]);
+}
+
+#[tokio::test]
 async fn no_attempt_of_a_refused_run_takes_itself_for_an_ordinary_one() {
     let world = with_a_refused_record().await;
     world.listing.put("new", "1");

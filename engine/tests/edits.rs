@@ -45,6 +45,21 @@ async fn a_new_address_of_the_old_system_gets_nothing_again() {
 }
 
 #[tokio::test]
+async fn what_a_dead_run_sent_to_another_address_of_the_same_system_is_sent_again() {
+    let world = synced().await;
+    let modified = world.listing.modified("a");
+    world.listing.put("a", "changed");
+    world.apply(&definition_toml(OTHER, ""), true).await;
+    world.run_that_dies(true).await;
+    // Back to the old address, without a word that it is the same system, and the row is as it was.
+    world.apply(&definition_toml(World::ADDRESS, ""), false).await;
+    world.listing.put_as_of("a", "x", modified);
+    world.hour();
+    assert_eq!(world.run().await.receipt().push.repeated, 1);
+    assert_eq!(world.destination().take_ledger().len(), 1);
+}
+
+#[tokio::test]
 async fn a_changed_mapping_makes_a_full_reading() {
     let world = synced().await;
     let toml = definition_toml(World::ADDRESS, "");

@@ -1,7 +1,7 @@
 //! What a destination says about records, without what it quotes of them: its reasons get into
 //! histories, texts and log lines, where no contact data may stand.
 
-use std::{cmp::Reverse, ops::Range};
+use std::{cmp::Reverse, collections::BTreeSet, ops::Range};
 
 use serde_json::{Map, Value};
 use tidemark_engine::port::Write;
@@ -10,6 +10,9 @@ use crate::quoted::without_addresses;
 
 /// The longest reason that is kept, in characters.
 const REASON_LIMIT: usize = 200;
+
+/// So much of what it says is searched for values, in characters: it may send the whole batch back.
+const SEARCHED_LIMIT: usize = 4_000;
 
 /// A value of fewer bytes is left in a reason: it names nobody, and taking it out would tear words
 /// apart.
@@ -23,15 +26,21 @@ const REASON_KEYS: [&str; 5] = ["reason", "message", "error", "detail", "title"]
 /// request, or of one whose removal it refuses.
 pub(super) fn words(value: &Value, records: &[Write]) -> Option<String> {
     let words = REASON_KEYS.iter().find_map(|key| value.get(key)?.as_str())?;
-    let words: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let mut values = Vec::new();
+    let cut = words.chars().nth(SEARCHED_LIMIT).is_some();
+    let words = words.chars().take(SEARCHED_LIMIT);
+    let words: String = words.map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut values = BTreeSet::new();
     for record in records {
         let fields: Map<String, Value> = serde_json::from_str(&record.record).unwrap_or_default();
         let texts = fields.iter().filter_map(|(_, value)| value.as_str());
         let telling = texts.filter(|value| value.len() >= SHORT_VALUE && *value != record.id);
         values.extend(telling.map(folded));
     }
-    let words = without_addresses(&without_values(&words, &values));
+    let mut words = without_addresses(&without_values(&words, &values));
+    if cut && words.chars().nth(REASON_LIMIT).is_none() {
+        // Nearly all was taken out, and a value may have been cut in two at the end.
+        words.truncate(words.rfind('…').unwrap_or_default());
+    }
     let words: String = words.trim().chars().take(REASON_LIMIT).collect();
     (!words.is_empty()).then_some(words)
 }
@@ -42,7 +51,7 @@ fn folded(text: &str) -> String {
 }
 
 /// A text without values, which are folded, however it writes them.
-fn without_values(text: &str, values: &[String]) -> String {
+fn without_values(text: &str, values: &BTreeSet<String>) -> String {
     // A letter may be longer when it is folded: for each byte, where its character stands.
     let mut places: Vec<Range<usize>> = Vec::with_capacity(text.len());
     let mut searched = String::with_capacity(text.len());
@@ -105,6 +114,14 @@ mod tests {
         assert_eq!(reason.as_deref(), Some("still used by Bob <…>"));
         let part = r#"{"id":"n:1","company":"example.com","first":"Bob"}"#;
         assert_eq!(said("bob.b@example.com is taken", &[part]).as_deref(), Some("… is taken"));
+    }
+
+    #[test]
+    fn a_batch_that_is_sent_back_is_no_reason_to_show_the_end_of_a_value() {
+        let long = "x".repeat(SEARCHED_LIMIT - 10);
+        let record = serde_json::json!({ "long": long, "name": "Ada Lovelace" }).to_string();
+        let reason = said(&format!("bad {long} Ada Lovelace"), &[&record]);
+        assert_eq!(reason.as_deref(), Some("bad"));
     }
 
     #[test]

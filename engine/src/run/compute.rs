@@ -30,7 +30,7 @@ use super::{
     overtaken, own,
     preview::check_exact,
     reading::StoredReading,
-    resend::Edit,
+    resend::{Edit, sent_elsewhere},
     start::{SendingTimes, Start},
 };
 use crate::{
@@ -217,7 +217,7 @@ impl Engine {
             Some(manifest) => Some(Snapshot::open(folder, &manifest.snapshot).await?),
             None => None,
         };
-        let mut dirty = reading.start.dirty(folder, &ground.owed, &ground.definition).await?;
+        let mut dirty = reading.start.dirty(folder, &ground.owed_here().await?).await?;
         dirty.sets.extend(holds.approved.clone());
         dirty.keys.extend_from_slice(due);
         let spill = self.settings.spill_folder.clone();
@@ -307,6 +307,24 @@ impl Ground<'_> {
             return Deletions::Propagate;
         }
         self.definition.policy().deletions()
+    }
+
+    /// The entries of runs that may have sent to the system that this one sends to.
+    async fn owed_here(&self) -> Result<Vec<Prepared>, StoreError> {
+        if !self.edit.moved {
+            return Ok(self.owed.clone());
+        }
+        let version = self.reading.start.definition_version;
+        let mut here = Vec::new();
+        for entry in &self.owed {
+            let then = &entry.next.definition;
+            if !sent_elsewhere(self.folder, self.manifest(), then, &self.definition, version)
+                .await?
+            {
+                here.push(entry.clone());
+            }
+        }
+        Ok(here)
     }
 
     fn ward(&self, now: Timestamp) -> Ward<'_> {

@@ -14,7 +14,10 @@ use tidemark_model::{
 
 use super::exception;
 
-use crate::store::{Creation, Folder, Formatted, StoreError};
+use crate::{
+    log::Log,
+    store::{Creation, Folder, Formatted, StoreError},
+};
 
 const FOLDER: &str = "decisions";
 /// Stale decisions that a manifest names at most.
@@ -23,8 +26,8 @@ const STALE_NAMED: usize = 8;
 /// Writes a decision down under the next free number.
 ///
 /// # Errors
-/// `Missing` or `NewerFormat` when an earlier one cannot be read, or the store's; the decision may
-/// stand nevertheless, and `open` tells.
+/// `Missing` or `NewerFormat` when an earlier one cannot be read, those of [`Log::open`], or the
+/// store's; the decision may stand nevertheless, and `open` tells.
 pub async fn decide(
     folder: &Folder,
     who: &str,
@@ -32,7 +35,10 @@ pub async fn decide(
     commit: Option<RunNumber>,
     verdict: Verdict,
 ) -> Result<Decision, StoreError> {
-    let mut number = highest(folder).await? + 1;
+    // One that a commit counts already would never be carried out.
+    let log = Log::open(folder).await?;
+    let counted = log.newest_commit().map_or(0, |commit| commit.manifest.decided);
+    let mut number = highest(folder).await?.max(counted) + 1;
     loop {
         let decision =
             Decision { number, who: who.to_owned(), at, commit, verdict: verdict.clone() };
@@ -163,7 +169,18 @@ impl Orders {
         let mut open = decisions(folder, done).await?;
         open.retain(|decision| decision.number <= decided);
         let named = named(folder, base, &open).await?;
+        let last_exact = open.iter().rev().find_map(exact_order);
         for mut decision in open {
+            // A run sends exactly one thing: what was asked for last. What was asked for before is not
+            // done instead if that cannot be.
+            if let (Some(asked), Some(last)) = (exact_order(&decision), &last_exact)
+                && asked.0 != last.0
+            {
+                if asked.1 != last.1 {
+                    orders.stale.push(decision.number);
+                }
+                continue;
+            }
             let stale = match &mut decision.verdict {
                 Verdict::Retry { keys } | Verdict::Ignore { keys, .. } => {
                     // There is nothing left to decide about what was resolved meanwhile.
@@ -213,14 +230,7 @@ impl Orders {
             Verdict::SendAgain => self.send_again = true,
             Verdict::Repair { records } => self.repaired.extend(records),
             Verdict::RemoveRecords { .. } => self.remove_records = true,
-            Verdict::Exactly(exact) => {
-                // A run sends exactly one thing: what was asked for last.
-                if let Some((earlier, other)) = self.exactly.replace((number, exact.clone()))
-                    && other != exact
-                {
-                    self.stale.push(earlier);
-                }
-            }
+            Verdict::Exactly(exact) => self.exactly = Some((number, exact)),
         }
     }
 
@@ -245,6 +255,13 @@ impl Orders {
         stale.sort_unstable();
         let surplus = stale.len().saturating_sub(STALE_NAMED);
         (self.decided, stale.split_off(surplus))
+    }
+}
+
+fn exact_order(decision: &Decision) -> Option<(u64, ExactChanges)> {
+    match &decision.verdict {
+        Verdict::Exactly(exact) => Some((decision.number, exact.clone())),
+        _ => None,
     }
 }
 

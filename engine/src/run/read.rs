@@ -200,9 +200,7 @@ impl Engine {
             // A full reading shows every key that there is.
             must_see: match session.coverage() {
                 Coverage::Full => Vec::new(),
-                Coverage::Changes => {
-                    must_see(start.dirty(folder, &owed, &definition).await?, &orders).await?
-                }
+                Coverage::Changes => must_see(start.dirty(folder, &owed).await?, &orders).await?,
             },
         };
         let mut reading = source.read(&request, &session, &session, host).await?;

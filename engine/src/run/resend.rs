@@ -2,7 +2,7 @@
 
 use tidemark_model::{
     definition::{Definition, DestinationDefinition},
-    entry::{Committed, DefinitionRef},
+    entry::{Committed, DefinitionRef, Manifest},
 };
 
 use crate::{
@@ -40,8 +40,7 @@ impl Edit {
         }
     }
 
-    /// Compares a definition with an earlier one.
-    pub(super) async fn between(
+    async fn between(
         folder: &Folder,
         base: &DefinitionRef,
         definition: &Definition,
@@ -50,7 +49,10 @@ impl Edit {
         if base.destination_hash == definition.destination_hash() {
             return Ok(Self::NONE);
         }
-        let Some(old) = definition_at(folder, base.version).await? else {
+        let old = definition_at(folder, base.version).await?;
+        // Another one under the same number: the store lost the one that the base knew.
+        let old = old.filter(|old| old.destination_hash() == base.destination_hash);
+        let Some(old) = old else {
             let resend = Resend::Everything { remove_old_ids: false };
             return Ok(Self { resend, new_ids: true, moved: false });
         };
@@ -75,6 +77,26 @@ impl Edit {
             _ => self,
         }
     }
+}
+
+/// Whether what was sent under another definition since the base surely went to another system than
+/// `definition`'s. A new address of the old system is told in one direction only, so where one was
+/// applied since the base nothing is sure.
+pub(super) async fn sent_elsewhere(
+    folder: &Folder,
+    base: Option<&Manifest>,
+    then: &DefinitionRef,
+    definition: &Definition,
+    version: u32,
+) -> Result<bool, StoreError> {
+    let first = base.map_or(1, |base| base.definition.version.saturating_add(1));
+    for version in first..=version {
+        let stored = definitions::at(folder, version).await?;
+        if stored.is_none_or(|stored| stored.same_destination) {
+            return Ok(false);
+        }
+    }
+    Ok(Edit::between(folder, then, definition, version).await?.moved)
 }
 
 /// Whether every version that moved the destination was applied as a new address of the old system.

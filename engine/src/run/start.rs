@@ -9,11 +9,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tidemark_model::{
     defect::{self, Defect},
-    definition::Definition,
     entry::{Coverage, Prepared, RunNumber},
 };
 
-use super::{later, resend::Edit};
+use super::later;
 use crate::{
     diff::{ChangeSet, Dirty, DirtyKey},
     log::Log,
@@ -164,25 +163,18 @@ impl Start {
         Ok(entries)
     }
 
-    /// What those runs may have left at the destination of a definition: all that the unfinished
-    /// ones sent, and what was late. `owed` are their entries; what they sent to another system is
-    /// not this one's. They are few, or the run would read in full.
+    /// What some of those runs may have left at the destination: all that the unfinished ones sent,
+    /// and what was late. `owed` are their entries. They are few, or the run would read in full.
     pub(super) async fn dirty(
         &self,
         folder: &Folder,
         owed: &[Prepared],
-        definition: &Definition,
     ) -> Result<Dirty, StoreError> {
         let mut dirty = Dirty::default();
         if defect::on(Defect::ForgetDirty) {
             return Ok(dirty);
         }
         for entry in owed {
-            let then = &entry.next.definition;
-            let edit = Edit::between(folder, then, definition, self.definition_version).await?;
-            if edit.moved {
-                continue;
-            }
             if let Some(changes) = &entry.changes
                 && self.unfinished.contains(&entry.number)
             {
