@@ -12,4 +12,4 @@ pub use child::{Answer, Following, Role};
 pub use line::Line;
 pub use objects::{Moment, Objects};
 pub use receiver::Receiver;
-pub use stage::{HOOK_SECRET, LIST, MAILCHIMP_KEY, RECORD_KEY, Stage};
+pub use stage::{HOOK_SECRET, LIST, MAILCHIMP_KEY, RECORD_KEY, SELDOM, Stage};

@@ -1,7 +1,7 @@
 //! Many connections at once: each gets what it is due, and its result is told.
 
 use serde_json::Value;
-use tidemark_tests::{LIST, MAILCHIMP_KEY, Stage};
+use tidemark_tests::{LIST, MAILCHIMP_KEY, SELDOM, Stage};
 
 use crate::{TOMBSTONE, stage};
 
@@ -59,7 +59,7 @@ async fn a_folder_is_applied_twice_and_the_second_time_changes_nothing() {
     }
 
     // A change of one is no change of the other.
-    let rarer = definition(&stage, "b").replace("\"1h\"", "\"2h\"");
+    let rarer = definition(&stage, "b").replace(SELDOM, "every = \"366d\"");
     folder(&stage, &[("b", rarer)]);
     let would = stage.ask(pending).await.expect(8).json();
     assert_eq!(results(&would), [(&*a, "unchanged"), (&*b, "would be changed")]);

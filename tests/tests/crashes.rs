@@ -45,10 +45,6 @@ impl Scene {
         stage.apply_with(TOMBSTONE, LIMITS).await;
         let mut scene = Self { worker: Some(stage.worker(&[])), objects, stage, number: 0 };
         scene.run().await;
-        // A tick of the hour would be a run that nobody counts on; a start is one of a paused
-        // connection too.
-        let id = scene.stage.id();
-        scene.stage.ask(["pause", id, "--reason", "no ticks"]).await.expect(0);
         scene
     }
 

@@ -1,7 +1,7 @@
 //! The monitor as a process: what it finds by visibility, decides by the commit log, and tells.
 
 use tidemark_simulator::Mutation;
-use tidemark_tests::{LIST, MAILCHIMP_KEY, Objects, Receiver, Role, Stage};
+use tidemark_tests::{LIST, MAILCHIMP_KEY, Objects, Receiver, Role, SELDOM, Stage};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -91,9 +91,8 @@ async fn removals_that_are_held_are_told_once_by_two_monitors_and_so_is_their_en
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_fails_is_late_when_its_time_is_up() {
     let stage = stage("late", 10).await;
-    let often = stage
-        .definition(TOMBSTONE, "")
-        .replace("every = \"1h\"", "every = \"1m\"\nmax_lag = \"90s\"");
+    let often = "every = \"1m\"\nmax_lag = \"90s\"";
+    let often = stage.definition(TOMBSTONE, "").replace(SELDOM, often);
     let file = stage.folder().join("often.toml");
     std::fs::write(&file, often).unwrap();
     stage.ask(["apply", file.to_str().unwrap()]).await.expect(0);

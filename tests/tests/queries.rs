@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use temporalio_client::{Client, schedules::ListSchedulesOptions};
 use tidemark_schedules::{ScheduleClient, ScheduleFilter};
 use tidemark_simulator::{RandomKind, RejectRule, Seed};
-use tidemark_tests::{LIST, MAILCHIMP_KEY, RECORD_KEY, Stage};
+use tidemark_tests::{LIST, MAILCHIMP_KEY, RECORD_KEY, SELDOM, Stage};
 use tidemark_workflows::health::Health;
 use url::Url;
 
@@ -15,8 +15,6 @@ use crate::{PROGRAM, TOMBSTONE};
 
 const ACCOUNT: &str = "queries";
 
-/// A year away from any tick, and further from its deadline: nothing runs that the test did not start.
-const SELDOM: &str = "every = \"365d\"";
 /// Late within the hour, unless a run comes.
 const OFTEN: &str = "every = \"30m\"\nmax_lag = \"45m\"";
 
@@ -130,7 +128,7 @@ async fn apply(stage: &Stage, connections: [(&str, &str); 7]) {
             .definition(TOMBSTONE, "")
             .replace(stage.id(), &id(name))
             .replace(LIST, name)
-            .replace("every = \"1h\"", when);
+            .replace(SELDOM, when);
     }
     let file = stage.folder().join("seven.toml");
     std::fs::write(&file, definitions).unwrap();
