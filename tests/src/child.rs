@@ -3,13 +3,19 @@
 use std::{
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
     process::{Child, ChildStderr, Command},
     sync::watch,
+    time::{Instant, timeout_at},
 };
+
+/// How long a verb that follows a run may take to tell what is waited for, or to end. Far more than
+/// it needs: a test fails with what was told instead of never ending.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a verb said.
 #[derive(Debug)]
@@ -89,8 +95,11 @@ impl Following {
         Self { child, stderr: BufReader::new(stderr).lines(), told: String::new() }
     }
 
-    async fn next_line(&mut self) -> bool {
-        let line = self.stderr.next_line().await.expect("stderr is text");
+    async fn next_line(&mut self, until: Instant) -> bool {
+        let Ok(line) = timeout_at(until, self.stderr.next_line()).await else {
+            panic!("it told no more than this in {PATIENCE:?}, and did not end:\n{}", self.told);
+        };
+        let line = line.expect("stderr is text");
         let more = line.is_some();
         self.told.extend(line.map(|line| line + "\n"));
         more
@@ -99,10 +108,11 @@ impl Following {
     /// Waits until it has told something that holds `text` on stderr.
     ///
     /// # Panics
-    /// When it ends without.
+    /// When it ends without, or a minute passes.
     pub async fn wait_told(&mut self, text: &str) {
+        let until = Instant::now() + PATIENCE;
         while !self.told.contains(text) {
-            assert!(self.next_line().await, "no `{text}` in\n{}", self.told);
+            assert!(self.next_line(until).await, "no `{text}` in\n{}", self.told);
         }
     }
 
@@ -114,10 +124,14 @@ impl Following {
     /// What it said, once it has ended.
     ///
     /// # Panics
-    /// When its streams are no text.
+    /// When its streams are no text, or it does not end within a minute.
     pub async fn ended(mut self) -> Answer {
-        while self.next_line().await {}
-        let output = self.child.wait_with_output().await.expect("it ends");
+        let until = Instant::now() + PATIENCE;
+        while self.next_line(until).await {}
+        let Ok(output) = timeout_at(until, self.child.wait_with_output()).await else {
+            panic!("it closed stderr and did not end within {PATIENCE:?}:\n{}", self.told);
+        };
+        let output = output.expect("it ends");
         Answer {
             code: code(output.status),
             stdout: String::from_utf8(output.stdout).expect("stdout is text"),
