@@ -30,6 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked whether a worker has taken a check.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
+/// What is said to have failed if Temporal cannot tell of a check.
+const WAIT: &str = "wait for a check";
+
 /// A worker that has just started is known to the server after so long.
 const POLLER_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -96,10 +99,13 @@ pub(crate) async fn check(
         workflow_id: info.workflow_id.clone(),
         run_id: info.run_id.clone().unwrap_or_default(),
     };
+    let ended = async {
+        // Fetched only once it is there: the client does not outlast a connection that drops.
+        temporal.last_event(&run, WAIT).await?;
+        temporal.unless_silent(handle.get_result(WorkflowGetResultOptions::default())).await
+    };
     tokio::select! {
-        report = temporal.unless_silent(handle.get_result(WorkflowGetResultOptions::default())) => {
-            report?.or_else(|error| unfinished(temporal, definition, error))
-        }
+        report = ended => report?.or_else(|error| unfinished(temporal, definition, error)),
         () = nobody_takes(temporal, &run) => {
             // It would go on to wait, and be done by whoever comes first.
             let gone = WorkflowTerminateOptions::builder().reason("no worker took it").build();
@@ -137,7 +143,7 @@ fn unfinished(
             let hint = "look at the workers: do they have a place free, and what do they log?";
             Ok(neither(failure.hint(hint).caused_by(&error)))
         }
-        WorkflowGetResultError::Rpc(status) => Err(temporal.failed_to("wait for a check", status)),
+        WorkflowGetResultError::Rpc(status) => Err(temporal.failed_to(WAIT, status)),
         other => Err(lost(definition, &other)),
     }
 }

@@ -30,7 +30,7 @@ use crate::ui::Ui;
 const SILENCE_LIMIT: Duration = Duration::from_secs(4);
 
 /// A request that fails is repeated for so long: a server that restarts is not noticed.
-const REPEAT_LIMIT: Duration = Duration::from_secs(4);
+pub(crate) const REPEAT_LIMIT: Duration = Duration::from_secs(4);
 
 /// An object store repeats its own requests for minutes; a person is told sooner.
 const STORE_LIMIT: Duration = Duration::from_secs(10);

@@ -1,4 +1,5 @@
-//! `watch` beside a run: it ends with it, it can be left, and it says when Temporal falls silent.
+//! `watch` beside a run: it ends with it, it can be left, it outlasts a connection that drops, and
+//! it says when Temporal falls silent.
 
 use tidemark_simulator::{Fault, FaultAction, Mutation, RandomKind, RejectRule, Side};
 use tidemark_tests::{Following, LIST, Line, RECORD_KEY, Stage};
@@ -101,5 +102,28 @@ async fn a_server_that_falls_silent_is_told_to_who_watches() {
 
     stage.world().release(HELD);
     stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
+    stage.assert_in_step();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_watches_notices_nothing_of_a_connection_that_drops() {
+    let stage = stage("dropped", 60).await;
+    stage.apply(TOMBSTONE).await;
+    let _worker = stage.worker(&[]);
+    start_held(&stage).await;
+
+    let line = Line::to(stage.temporal_address()).await;
+    let attached = watch(&stage, Some(line.url())).await;
+    // One beside it gives up at the limit of a silence: the first has then waited for longer than
+    // the client repeats a request.
+    let other = Line::to(stage.temporal_address()).await;
+    let beside = watch(&stage, Some(other.url())).await;
+    other.cut();
+    beside.ended().await.expect(6);
+
+    line.hang_up();
+    stage.world().release(HELD);
+    let answer = attached.ended().await.expect(0);
+    assert!(answer.stdout.contains("in_step: 60 added"), "{}", answer.stdout);
     stage.assert_in_step();
 }

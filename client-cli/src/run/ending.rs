@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 use temporalio_client::grpc::WorkflowService as _;
-use temporalio_client::tonic::{Code, IntoRequest as _};
+use temporalio_client::request_extensions::NoRetryOnMatching;
+use temporalio_client::tonic::{Code, IntoRequest as _, Status};
 use temporalio_common::protos::temporal::api::common::v1::Payloads;
 use temporalio_common::protos::temporal::api::enums::v1::HistoryEventFilterType;
 use temporalio_common::protos::temporal::api::failure::v1::Failure as Reported;
@@ -13,10 +14,12 @@ use tidemark_model::failure::Failure;
 use tidemark_model::ids::ConnectionId;
 use tidemark_model::receipt::{Outcome, Receipt};
 use tidemark_model::step::SyncResult;
-use tidemark_schedules::RunRef;
 use tidemark_schedules::payload::failure_details;
+use tidemark_schedules::{RunRef, is_lost};
 use tidemark_workflows::sync::FailedRun;
+use tokio::time::Instant;
 
+use super::outage::Outage;
 use super::receipt_sentence;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -153,8 +156,21 @@ impl Temporal {
     /// # Errors
     /// No such run, no answer, or a run that is no sync.
     pub(crate) async fn ending(&self, run: &RunRef) -> Result<Ending, Error> {
-        const OPERATION: &str = "wait for a run";
-        let mut request = GetWorkflowExecutionHistoryRequest {
+        Ending::of(self.last_event(run, "wait for a run").await?)
+            .ok_or_else(|| Error::NotASync { workflow_id: run.workflow_id.clone() })
+    }
+
+    /// Waits until a workflow is over, and returns the event that says how. A connection that drops
+    /// meanwhile, as when the server restarts, is made again.
+    ///
+    /// # Errors
+    /// No such workflow, or no answer.
+    pub(crate) async fn last_event(
+        &self,
+        run: &RunRef,
+        operation: &'static str,
+    ) -> Result<HistoryEvent, Error> {
+        let mut message = GetWorkflowExecutionHistoryRequest {
             namespace: self.namespace.clone(),
             execution: Some(run.into()),
             wait_new_event: true,
@@ -163,20 +179,33 @@ impl Temporal {
             ..GetWorkflowExecutionHistoryRequest::default()
         };
         let mut client = self.client.clone();
+        let mut outage = Outage::default();
         loop {
-            let page = client.get_workflow_execution_history(request.clone().into_request());
-            let answer = self.unless_silent(page).await?;
-            let answer = match answer {
+            let mut request = message.clone().into_request();
+            // What is repeated here is not repeated by the client as well.
+            let predicate = |status: &Status| is_lost(status.code());
+            request.extensions_mut().insert(NoRetryOnMatching { predicate });
+            let asked_at = Instant::now();
+            let page = client.get_workflow_execution_history(request);
+            let answer = match self.unless_silent(page).await? {
                 Ok(answer) => answer.into_inner(),
                 // The server answers a long wait with an empty page, a proxy with an error.
-                Err(status) if status.code() == Code::DeadlineExceeded => continue,
-                Err(status) => return Err(self.failed_to(OPERATION, status)),
+                Err(status) if status.code() == Code::DeadlineExceeded => {
+                    outage.end();
+                    continue;
+                }
+                Err(status) => {
+                    if is_lost(status.code()) && outage.outlast(asked_at).await {
+                        continue;
+                    }
+                    return Err(self.failed_to(operation, status));
+                }
             };
+            outage.end();
             if let Some(event) = answer.history.unwrap_or_default().events.pop() {
-                return Ending::of(event)
-                    .ok_or_else(|| Error::NotASync { workflow_id: run.workflow_id.clone() });
+                return Ok(event);
             }
-            request.next_page_token = answer.next_page_token;
+            message.next_page_token = answer.next_page_token;
         }
     }
 }

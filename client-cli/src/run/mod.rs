@@ -5,6 +5,7 @@ mod ended;
 mod ending;
 mod follow;
 mod open;
+mod outage;
 mod past;
 mod sentence;
 mod steps;
