@@ -140,3 +140,15 @@ fn where_no_record_was_ever_kept_none_is_said_to_stay() {
     let answer = ran.call(&["remove", "acme/news", "--records", "delete", "--dry-run"]);
     assert_eq!((answer.code, answer.stderr.as_str()), (0, ""), "{answer}");
 }
+
+#[test]
+fn an_old_definition_that_cannot_be_read_may_have_kept_records() {
+    let ran = Ran::new();
+    ran.define(2, "", "delete = { tombstone = \"deleted\" }");
+    let folder = ran.place().path().join("store/connections/acme/news/definitions");
+    std::fs::write(folder.join("0000000001.json"), "cut").unwrap();
+    let answer = ran.call(&["remove", "acme/news", "--records", "delete", "--dry-run"]);
+    assert_eq!(answer.code, 0, "{answer}");
+    assert!(answer.stdout.contains("40 records are removed"), "{answer}");
+    assert!(answer.stderr.contains("left behind are in no snapshot"), "{answer}");
+}

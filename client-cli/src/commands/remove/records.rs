@@ -8,6 +8,7 @@ use tidemark_model::definition::{Deletions, DestinationDefinition};
 use tidemark_model::exception::Verdict;
 use tidemark_model::ids::ConnectionId;
 use tidemark_model::receipt::Receipt;
+use tidemark_monitor::look::unreadable;
 use tidemark_schedules::Pause;
 
 use crate::commands::start;
@@ -51,8 +52,8 @@ pub(super) async fn check(session: &Session, ids: &[ConnectionId]) -> Result<(),
     ))
 }
 
-/// The connections that ever kept records whose rows were gone: they are in no snapshot, so nobody
-/// can say which they are, or how many.
+/// The connections that ever kept records whose rows were gone, or may have: they are in no
+/// snapshot, so nobody can say which they are, or how many.
 ///
 /// # Errors
 /// The store's.
@@ -69,10 +70,15 @@ pub(super) async fn keeping<'i>(
     Ok(keeping)
 }
 
+/// Whether a version of the definition kept records. Nobody knows it of one that cannot be read:
+/// what is said of those that stay is then better said for nothing than not said.
 async fn ever_kept(folder: &Folder) -> Result<bool, Error> {
     let newest = definitions::newest(folder).await?.map_or(0, |stored| stored.version);
     for version in 1..=newest {
-        let stored = definitions::at(folder, version).await?;
+        let stored = match definitions::at(folder, version).await {
+            Err(error) if unreadable(&error) => return Ok(true),
+            stored => stored?,
+        };
         let definition = stored.and_then(|stored| stored.definition);
         if definition.is_some_and(|one| one.policy().deletions() == Deletions::Keep) {
             return Ok(true);
