@@ -259,3 +259,28 @@ async fn what_the_destination_lost_is_found_and_sent_again() {
     stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
     stage.assert_in_step();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_found_is_shown_also_to_who_cannot_be_asked_about_its_repair() {
+    let stage = stage("surplus", 40).await;
+    stage.apply_with(DELETE, "read = { path = \"/record\" }").await;
+    let _worker = stage.worker(&[]);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
+    // The destination says that the record is gone already, and has it all the same.
+    let action = FaultAction::Status { status: 404, title: None, retry_after: None };
+    stage.world().add_fault(Fault::next(Side::Destination, action).method("DELETE"));
+    archive(&stage, &members(&stage)[..1]);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
+    assert_eq!(stage.held().len(), 40);
+
+    let repair = ["verify", stage.id(), "--repair", "--as", "eve", "-o", "json"];
+    let asked = stage.ask(repair).await.expect(2);
+    assert!(asked.stderr.contains("remove 1 record that only the"), "{}", asked.stderr);
+    let found = asked.json();
+    assert_eq!((&found["surplus_count"], &found["equal_count"]), (&1.into(), &39.into()));
+    assert_eq!(found["repair"], serde_json::Value::Null);
+    stage.ask(["verify", stage.id()]).await.expect(4);
+
+    stage.ask(repair.into_iter().chain(["--yes", "--wait"])).await.expect(0);
+    stage.assert_in_step();
+}

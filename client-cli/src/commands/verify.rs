@@ -97,7 +97,16 @@ impl Args {
             }
             Some(_) => {}
         }
-        let who = if self.repair { Some(self.decider.name()?) } else { None };
+        let who = if self.repair {
+            let who = self.decider.name()?;
+            // Told before millions of records are read. A repair of a connection that has no
+            // schedule would wait for it for ever.
+            session.announce().await?;
+            session.schedule(&self.id).await?;
+            Some(who)
+        } else {
+            None
+        };
         let named = if self.repair { REPAIRED_AT_ONCE } else { self.limit };
         let bar = Bars::new(session.ui()).bar(self.id.as_str());
         let host = LocalHost::new(session, &self.id, "verify", bar)?;
@@ -112,25 +121,36 @@ impl Args {
                 session.ui().note(&note);
                 Ok(Exit::InStepExcept)
             }
-            Some(who) => {
-                session.announce().await?;
-                if verified.surplus_count > 0 {
-                    let surplus = counted(verified.surplus_count, "record");
-                    let question = format!("remove {surplus} that only the destination has?");
-                    session.ui().confirm(&question, self.yes)?;
-                }
-                // A repair of a connection that is not there would wait for it for ever.
-                let schedule = session.schedule(&self.id).await?;
-                found.repair = Some(order(session, &self.id, &who, verified).await?);
-                self.start(session, &schedule).await.map(|started| {
-                    found.started = started;
-                    found.started.as_ref().map_or(Exit::InStepExcept, Report::exit)
-                })
-            }
+            Some(who) => self.mend(session, &who, verified, &mut found).await,
         };
-        // What was found is told also if the run could not be started, or not be followed.
+        // What was found is told also if the repair was declined or failed.
         session.ui().subject(self.output.output, &found)?;
         exit
+    }
+
+    /// Orders the repair, and starts the run that carries it out. `found` says how far it came.
+    async fn mend(
+        &self,
+        session: &Session,
+        who: &str,
+        verified: Verified,
+        found: &mut Found,
+    ) -> Result<Exit, Error> {
+        if verified.surplus_count > 0 {
+            // Nobody answers about records that were not shown. On stdout they follow with the
+            // answer, as one document.
+            if !self.yes && session.ui().can_ask() {
+                session.ui().note(found.details().to_string().trim_end());
+            }
+            let surplus = counted(verified.surplus_count, "record");
+            let question = format!("remove {surplus} that only the destination has?");
+            session.ui().confirm(&question, self.yes)?;
+        }
+        // It may have been paused or removed, or begun to run, while the destination was read.
+        let schedule = session.schedule(&self.id).await?;
+        found.repair = Some(order(session, &self.id, who, verified).await?);
+        found.started = self.start(session, &schedule).await?;
+        Ok(found.started.as_ref().map_or(Exit::InStepExcept, Report::exit))
     }
 
     /// Starts the run that repairs. Whoever paused the connection says when it runs again, and a
