@@ -62,7 +62,8 @@ pub struct Episode {
     pub reminder_count: u64,
     /// The group that tells of it, if one does.
     pub group: Option<String>,
-    /// Whether it was told by itself: its end is then, too, though a group tells of it meanwhile.
+    /// Whether it was told by itself, or has been since its group ended: its end is then, too, though
+    /// a group tells of it meanwhile.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub told_alone: bool,
 }
@@ -100,9 +101,9 @@ impl Episode {
         format!("{}/{connection}/{since}", Kind::Schedule)
     }
 
-    /// Whether a group told of it until the group ended, and nothing has since.
+    /// Whether a group told of it until the group ended, and nothing but groups has since.
     pub(super) fn is_left_over(&self) -> bool {
-        self.group.is_none() && self.reminder_count == 0 && self.told_at != self.opened_at
+        self.reminder_count == 0 && self.told_at != self.opened_at
     }
 
     /// That it stands: what is told when it opens by itself.

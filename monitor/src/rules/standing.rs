@@ -26,6 +26,8 @@ pub(super) fn dissolve_groups(memory: &mut Memory, now: Timestamp, settings: &Se
                 if episode.group.as_ref() == Some(&name) {
                     episode.group = None;
                     episode.told_at = now;
+                    // Also if another group takes it in: receivers hear of it from now on.
+                    episode.told_alone = true;
                 }
             }
         }

@@ -105,6 +105,39 @@ fn one_that_was_told_alone_is_over_alone_though_a_group_took_it_in() {
 }
 
 #[test]
+fn one_that_a_group_left_is_over_alone_though_another_took_it_in() {
+    let late = failing(at(0), at(60), "HTTP 502");
+    let names: Vec<String> = (0..10).map(|number| format!("acme/list-{number}")).collect();
+    let looks: Vec<(&str, &Facts)> = names.iter().map(|name| (name.as_str(), &late)).collect();
+    let mended = in_step(at(180));
+    let mended: Vec<(&str, &Facts)> = looks.iter().map(|(name, _)| (*name, &mended)).collect();
+    let mut scene = Scene::new(at(182));
+    assert_eq!(scene.told(at(182), &looks[..6]).len(), 1);
+    let told = scene.told(at(183), &mended[..4]);
+    assert!(told[0].starts_with("over for most: late; 2 are left"), "{told:?}");
+    // A receiver that forgets hears of each of them from now on.
+    let mut closed: Vec<String> = scene
+        .memory
+        .standing(&[], at(183))
+        .iter()
+        .map(|one| format!("{}/closed", one.key))
+        .collect();
+    closed.sort();
+    assert_eq!(closed.len(), 2, "{closed:?}");
+    let told = scene.told(at(184), &looks[6..]);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("6 connections: late"), "{told:?}");
+    let over = scene.see(at(185), &mended[4..]);
+    let mut alone: Vec<String> = over
+        .iter()
+        .filter(|notice| matches!(notice.subject, Subject::Connection { .. }))
+        .map(|notice| notice.key.clone())
+        .collect();
+    alone.sort();
+    assert_eq!(alone, closed);
+}
+
+#[test]
 fn a_credential_is_no_cause_of_another_account() {
     let mut refused = failing(at(0), at(60), "HTTP 401");
     let ended = refused.ended.as_mut().unwrap();
