@@ -47,14 +47,16 @@ impl Memory {
     /// Everything that stands open now, told as it was when it opened, with the causes of now: for
     /// a receiver that forgets.
     ///
-    /// A mute leaves what was told before as it is. Only who is left of a group that ended is not
-    /// told of by itself meanwhile.
+    /// Who was told by itself stands by itself, though a group took it in: such a receiver takes for
+    /// over what it is not told of again. A mute leaves what was told before as it is. Only who is
+    /// left of a group that ended is not told of by itself meanwhile.
     #[must_use]
     pub fn standing(&self, mutes: &[Mute], now: Timestamp) -> Vec<Notice> {
         let alone = self.episodes.iter().flat_map(|(connection, open)| {
             let quiet = muted(mutes, connection, now);
             let open = open.iter().filter(move |episode| {
-                episode.group.is_none() && !(quiet && episode.is_left_over())
+                let alone = episode.group.is_none() || episode.told_alone;
+                alone && !(quiet && episode.is_left_over())
             });
             open.map(|episode| episode.standing(connection))
         });

@@ -86,11 +86,23 @@ fn one_that_was_told_alone_is_over_alone_though_a_group_took_it_in() {
     let told = scene.told(at(183), &looks);
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].starts_with("8 connections: late"), "{told:?}");
+    // A receiver that forgets is told of each of the four until it is over, and of the group.
+    let standing = |scene: &Scene, now: i64| {
+        let standing = scene.memory.standing(&[], at(now));
+        let (alone, groups): (Vec<Notice>, Vec<Notice>) = standing
+            .into_iter()
+            .partition(|notice| matches!(notice.subject, Subject::Connection { .. }));
+        (alone.into_iter().map(|notice| notice.key).collect::<Vec<String>>(), groups.len())
+    };
+    let mut keys: Vec<String> = alone.iter().map(|notice| notice.key.clone()).collect();
+    keys.sort();
+    assert_eq!(standing(&scene, 183), (keys.clone(), 1));
     let mended = in_step(at(180));
     let over = scene.see(at(184), &[(looks[0].0, &mended), (looks[7].0, &mended)]);
     let [over] = over.as_slice() else { panic!("the other one was never told alone: {over:?}") };
     assert_eq!((over.key.clone(), over.phase), (format!("{}/closed", alone[0].key), Phase::Closed));
     scene.memory.sent(&over.key);
+    assert_eq!(standing(&scene, 184), (keys[1..].to_vec(), 1));
     assert!(scene.told(at(185), &[(looks[0].0, &mended)]).is_empty(), "once");
     // Those that are left when the group ends are over once as well.
     let rest: Vec<(&str, &Facts)> = looks.iter().map(|(name, _)| (*name, &mended)).collect();
@@ -127,6 +139,7 @@ fn one_that_a_group_left_is_over_alone_though_another_took_it_in() {
     let told = scene.told(at(184), &looks[6..]);
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].starts_with("6 connections: late"), "{told:?}");
+    assert_eq!(scene.memory.standing(&[], at(184)).len(), 3, "both of them, and the group");
     let over = scene.see(at(185), &mended[4..]);
     let mut alone: Vec<String> = over
         .iter()
