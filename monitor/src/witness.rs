@@ -14,8 +14,11 @@ use crate::look::take_glance;
 /// What is no connection's, and there in every store: whose store it is.
 const IDENTITY: &str = "store.json";
 
-/// Others that are asked for at most. One of them may be refused as well.
+/// Others that have something to say, and are asked for at most. One of them may be refused as well.
 const MOST: usize = 5;
+
+/// Others that are asked for at most, with those that were removed and have nothing to say.
+const ASKED: usize = 50;
 
 /// Asks the store for something else, after it refused what a pass wanted to see of all that it
 /// looked at: for its identity, and for some connections that were not looked at. A refusal is
@@ -32,12 +35,19 @@ pub(crate) async fn hear(
     store.root().get(IDENTITY).await?;
     let looked: BTreeSet<&ConnectionId> = looked.iter().collect();
     let others: Vec<&ConnectionId> = known.iter().filter(|one| !looked.contains(one)).collect();
-    // Spread over all of them: neighbours are of one account.
+    // Spread over all of them, and then over those between: neighbours are of one account.
     let step = others.len().div_ceil(MOST).max(1);
-    for other in others.into_iter().step_by(step) {
+    let spread = (0..step).flat_map(|first| others.iter().skip(first).step_by(step));
+    let most = refusals.len() + MOST;
+    for other in spread.take(ASKED) {
         let taken = take_glance(store, other, None, Timestamp::now()).await?;
         match taken.refusal {
-            Some(refusal) => refusals.push(refusal),
+            Some(refusal) => {
+                refusals.push(refusal);
+                if refusals.len() == most {
+                    break;
+                }
+            }
             None if taken.look.facts.is_some() => return Ok(()),
             // Of one that is not defined there was nothing to refuse.
             None => {}
@@ -49,7 +59,7 @@ pub(crate) async fn hear(
 #[cfg(test)]
 mod tests {
     use tidemark_engine::definitions::{self, StoredDefinition};
-    use tidemark_model::definition::{SourceText, parse};
+    use tidemark_model::definition::{Definition, SourceText, parse};
 
     use super::*;
     use crate::refusing::Refusing;
@@ -84,15 +94,15 @@ deletions = "keep"
             (0..count).map(|number| format!("acme/l{number}").parse().unwrap()).collect();
         for id in &ids {
             let text = SourceText { name: "test.toml".to_owned(), text: definition(id) };
-            let stored = StoredDefinition {
-                version: 1,
-                applied_at: Timestamp::UNIX_EPOCH,
-                definition: Some(parse(&[text], &[]).unwrap().remove(0)),
-                same_destination: false,
-            };
-            definitions::put(&store.connection(id), stored).await.unwrap();
+            put(&store, id, 1, Some(parse(&[text], &[]).unwrap().remove(0))).await;
         }
         (store, ids)
+    }
+
+    async fn put(store: &Store, id: &ConnectionId, version: u32, definition: Option<Definition>) {
+        let applied_at = Timestamp::UNIX_EPOCH;
+        let stored = StoredDefinition { version, applied_at, definition, same_destination: false };
+        definitions::put(&store.connection(id), stored).await.unwrap();
     }
 
     /// Looks at connections, and asks whose trouble it is if all of them are refused.
@@ -119,6 +129,23 @@ deletions = "keep"
         looked(&store, &ids[..2], &ids).await.unwrap();
         // There is nobody else to ask for.
         looked(&store, &ids[..1], &ids[..1]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_was_removed_is_no_witness_and_another_is_asked() {
+        let objects = Refusing::default();
+        let (store, ids) = store_of(&objects, 30).await;
+        objects.refuse("connections/acme/l0/definitions");
+        objects.refuse("connections/acme/l1/definitions");
+        // All others but one are removed, and that is not among the first that are asked.
+        let witness: ConnectionId = "acme/l11".parse().unwrap();
+        for id in ids[2..].iter().filter(|id| **id != witness) {
+            put(&store, id, 2, None).await;
+        }
+        looked(&store, &ids[..2], &ids).await.unwrap();
+        // Without it, nobody can say that it is not the store.
+        put(&store, &witness, 2, None).await;
+        looked(&store, &ids[..2], &ids).await.unwrap_err();
     }
 
     #[tokio::test]
