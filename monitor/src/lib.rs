@@ -9,6 +9,7 @@ pub mod config;
 mod dead_man;
 mod health;
 mod keep;
+mod listen;
 pub mod look;
 mod measure;
 pub mod mutes;

@@ -19,6 +19,7 @@ use tokio::{
 
 use crate::{
     absence,
+    listen::Ear,
     look::{LookError, Looker},
     measure,
     round::{LISTED_EVERY, Round},
@@ -51,6 +52,7 @@ pub(crate) struct Eyes {
     way: Way,
     settings: ProjectionSettings,
     round: Round,
+    ear: Ear,
     /// When all schedules were last listed for it: some may have no definition.
     listed_at: Instant,
     /// A tick for each look: without hurry, a scheduler answers each by a task of its own.
@@ -71,6 +73,7 @@ impl Eyes {
             way,
             settings,
             round: Round::over(),
+            ear: Ear::default(),
             // Not with the first pass, which has everybody to look at.
             listed_at: Instant::now(),
             pace: Mutex::new(pace),
@@ -130,6 +133,7 @@ impl Eyes {
         let workers =
             schedules.polled_at(&self.settings.task_queue).await.map_err(Blind::temporal)?;
         self.list(&schedules).await?;
+        let listened = self.ear.listen(watch, &schedules, now).await.map_err(Blind::temporal)?;
         let looker = Looker::new(self.way.store().clone(), schedules, self.settings.clone());
         measure::suspects(suspects.len());
         let open: BTreeSet<&ConnectionId> = memory.open().collect();
@@ -148,7 +152,8 @@ impl Eyes {
             .retain(|connection, _| open.contains(connection) || proposed.contains(connection));
         let again = open.iter().copied().filter(|open| self.due(open, now));
         let others = suspects.iter().chain(again);
-        let Turn { whom, left } = Turn::of(watch.doubted(), audited, others, &self.looked, MOST);
+        let first = watch.doubted().chain(&listened);
+        let Turn { whom, left } = Turn::of(first, audited, others, &self.looked, MOST);
         let looks = self.look_at(&looker, &whom).await?;
         self.looked.extend(whom.into_iter().map(|connection| (connection, now)));
         let activity = match watch.away_since(memory, now) {

@@ -14,8 +14,8 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// At most so many: who is doubted and the audit's share first, which are few and have nobody
-    /// else to propose them; then the others, those first that were not looked at for longest. So
+    /// At most so many: who is doubted or listened to and the audit's share first, which are few and
+    /// have nobody else to propose them; then the others, those first that were not looked at for longest. So
     /// many that visibility proposes again and again starve nobody.
     pub(crate) fn of<'a, 'b>(
         doubted: impl Iterator<Item = &'a ConnectionId>,

@@ -191,6 +191,7 @@ impl Guard {
         }
         let watch = self.watches[index].as_ref().expect("it is up");
         numbers.extend(watch.doubted().map(|id| self.numbers[id]));
+        numbers.extend(watch.listened(now).into_iter().flatten().map(|id| self.numbers[id]));
         // Visibility lies, now and then and about anybody.
         let proposed = self.rng.random_range(0..10_000);
         if proposed < count {

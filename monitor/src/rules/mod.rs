@@ -6,6 +6,7 @@
 //! Visibility is no input: it only proposes whom to look at. What decides is in [`Facts`].
 
 mod activity;
+mod beat;
 mod cause;
 mod due;
 mod episode;

@@ -1,6 +1,6 @@
 //! Signs of life: of Temporal, of the workers, and of the watch itself.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::activity::Activity;
@@ -9,6 +9,10 @@ use super::mute::Muted;
 use super::outage::{Noted, Outage, Part, earlier, later};
 use super::settings::Settings;
 use super::watch::Seen;
+
+/// An idle worker asks once a minute, which the next pass sees. After longer than that, those that
+/// may be at work are listened to: early enough that nobody has to be doubted.
+const LISTENED_AFTER: SignedDuration = SignedDuration::from_secs(80);
 
 /// The last ones that a watch has seen, by its clock. A new watch goes on with those of another.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +30,13 @@ pub(super) struct Signs {
     /// The poll that was last seen to change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     heard: Option<Heard>,
+}
+
+impl Signs {
+    /// Whether no worker was seen to ask for work for a while.
+    pub(super) fn nobody_asks(&self, now: Timestamp) -> bool {
+        self.heard.is_none_or(|heard| now.duration_since(heard.not_before) >= LISTENED_AFTER)
+    }
 }
 
 /// A poll by two clocks, so that what Temporal's says of other signs can be read on that of the watch.
@@ -59,11 +70,13 @@ impl Blind {
 }
 
 /// Notes what is out and what is back. Whether connections may be called late now. `signs` are what
-/// this watch has seen itself: the clocks of several are not the same.
+/// this watch has seen itself: the clocks of several are not the same. `beat_at`: since when a worker
+/// was heard of at its step, as two looks show.
 pub(super) fn note(
     signs: &mut Option<Signs>,
     memory: &mut Memory,
     seen: &Seen<'_>,
+    beat_at: Option<Timestamp>,
     settings: &Settings,
 ) -> bool {
     let now = seen.now;
@@ -72,7 +85,7 @@ pub(super) fn note(
     note_pass(&mut own, memory, now, settings);
     let calm = if seen.temporal {
         note_answer(&mut own, memory, now, settings);
-        note_workers(&mut own, memory, seen, settings)
+        note_workers(&mut own, memory, seen, beat_at, settings)
     } else {
         note_no_answer(&own, memory, now, settings);
         false
@@ -132,6 +145,7 @@ fn note_workers(
     own: &mut Signs,
     memory: &mut Memory,
     seen: &Seen<'_>,
+    beat_at: Option<Timestamp>,
     settings: &Settings,
 ) -> bool {
     let now = seen.now;
@@ -154,7 +168,7 @@ fn note_workers(
         }
     }
     // All workers may have their hands full: then none asks for more, and those at work are heard.
-    let heard_at = heard_at(own, seen, since);
+    let heard_at = heard_at(own, seen, since).max(beat_at);
     own.polling_at = own.polling_at.max(heard_at);
     let polling_at = own.polling_at;
     let silent_since = polling_at.map_or(since, |polling| polling.max(since));

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tidemark_model::ids::ConnectionId;
 
 use super::activity::Activity;
+use super::beat::Beats;
 use super::cause::Cause;
 use super::episode::{Episode, Kind};
 use super::facts::Facts;
@@ -29,7 +30,8 @@ pub struct Seen<'a> {
     /// When a worker last asked for work, by Temporal's clock; only its changes count.
     pub workers: Option<Timestamp>,
     /// Candidates, connections that something is [open](Memory::open) or
-    /// [doubted](Watch::doubted) about, and a share of all the others: the audit.
+    /// [doubted](Watch::doubted) about, those that are [listened](Watch::listened) to, and a share of
+    /// all the others: the audit.
     pub looks: Vec<Look>,
     pub mutes: &'a [Mute],
     /// If the watch was [away](Watch::away_since).
@@ -66,6 +68,8 @@ pub struct Watch {
     signs: Option<Signs>,
     /// Schedules that look wrong and are not told of, and since when.
     doubts: BTreeMap<ConnectionId, Timestamp>,
+    /// Where workers were at work.
+    beats: Beats,
 }
 
 /// What one pass holds all its looks against.
@@ -81,12 +85,21 @@ struct Pass<'a> {
 impl Watch {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, signs: None, doubts: BTreeMap::new() }
+        Self { settings, signs: None, doubts: BTreeMap::new(), beats: Beats::default() }
     }
 
     /// Connections whose schedules have to be looked at again.
     pub fn doubted(&self) -> impl Iterator<Item = &ConnectionId> {
         self.doubts.keys()
+    }
+
+    /// Connections that a worker was at work for lately, and whose runs have to be looked at again
+    /// because no worker has asked for work for a while: if all have their hands full, nothing else
+    /// shows that they are there. `None` as long as one asks.
+    #[must_use]
+    pub fn listened(&self, now: Timestamp) -> Option<Vec<&ConnectionId>> {
+        let silent = self.signs.as_ref().is_some_and(|signs| signs.nobody_asks(now));
+        silent.then(|| self.beats.newest())
     }
 
     /// Since when nobody watched, if that is long ago or was not looked into yet: that needs to know
@@ -100,9 +113,10 @@ impl Watch {
     /// Judges what was seen.
     pub fn pass(&mut self, memory: &mut Memory, seen: Seen<'_>) -> Passed {
         let now = seen.now;
-        let Self { settings, signs, doubts } = self;
+        let Self { settings, signs, doubts, beats } = self;
         let mut passed = Passed::default();
-        let calm = sign::note(signs, memory, &seen, settings);
+        let beat_at = if seen.temporal { beats.note(&seen.looks, now) } else { None };
+        let calm = sign::note(signs, memory, &seen, beat_at, settings);
         if seen.temporal {
             let pass = Pass { now, stops: memory.stops(), mutes: seen.mutes, calm, settings };
             let mut openings = Vec::new();

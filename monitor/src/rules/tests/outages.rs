@@ -67,6 +67,68 @@ fn workers_that_have_their_hands_full_are_not_out() {
     assert!(over[0].to_string().starts_with("over: no worker polls"), "{over:?}");
 }
 
+/// A pass at a second after midnight. A worker asked for work at the second `polled`, and at the
+/// second `heard` it was heard of at its step, which is looked at if the watch listens to it.
+fn listen(scene: &mut Scene, second: i64, polled: i64, heard: i64, looked: bool) -> Vec<String> {
+    let now = at(0) + SignedDuration::from_secs(second);
+    // Temporal's clock is an hour behind.
+    let server = |second: i64| at(-60) + SignedDuration::from_secs(second);
+    let busy = id("acme/a");
+    let listened = scene.watch.listened(now).is_some_and(|whom| whom.contains(&&busy));
+    let mut looks = Vec::new();
+    if looked || listened {
+        let mut facts = in_step(now);
+        let state = RunState::Working { moved_at: now, progress: "read 7".into() };
+        let heard_at = Some(server(heard));
+        facts.run = Some(OpenRun { started_at: at(-60), heard_at, state });
+        looks.push(Look { connection: busy, facts: Some(facts), orphaned: false });
+    }
+    scene.memory.signs.awake_at = Some(now);
+    let workers = Some(server(polled));
+    let seen = Seen { now, temporal: true, workers, looks, mutes: &[], activity: None };
+    let notices = scene.watch.pass(&mut scene.memory, seen).notices;
+    notices.iter().for_each(|notice| scene.memory.sent(&notice.key));
+    notices.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn who_is_at_work_is_listened_to_when_no_worker_asks_for_more() {
+    let mut scene = Scene::new(at(0));
+    // It is in time, so that nobody looks at it but the audit, at the second 20.
+    for second in (0..=1_200).step_by(20) {
+        let told = listen(&mut scene, second, second.min(40), second, second == 20);
+        assert!(told.is_empty(), "{second}: {told:?}");
+        let now = at(0) + SignedDuration::from_secs(second);
+        assert_eq!(scene.watch.listened(now).is_some(), second >= 100, "{second}");
+    }
+    // Then its worker is gone as well.
+    let mut told_at = Vec::new();
+    for second in (1_220..2_400).step_by(20) {
+        told_at.extend(listen(&mut scene, second, 40, 1_200, false).iter().map(|_| second));
+    }
+    let [told_at] = told_at[..] else { panic!("{told_at:?}") };
+    assert!((1_400..=1_440).contains(&told_at), "four minutes of silence: {told_at}");
+}
+
+#[test]
+fn who_is_at_work_is_heard_of_though_there_was_a_gap_between_two_passes() {
+    let mut scene = Scene::new(at(0));
+    // Nothing was seen for 100 seconds, and since then no worker has asked for more.
+    for second in (0..=200).step_by(20).chain((300..=1_200).step_by(20)) {
+        let told = listen(&mut scene, second, second.min(40), second, true);
+        assert!(told.is_empty(), "{second}: {told:?}");
+    }
+    // So somebody may be called late.
+    let now = at(0) + SignedDuration::from_secs(1_220);
+    let facts = failing(at(-300), at(-200), "HTTP 502");
+    let late = Look { connection: id("acme/b"), facts: Some(facts), orphaned: false };
+    scene.memory.signs.awake_at = Some(now);
+    let workers = Some(at(-60) + SignedDuration::from_secs(40));
+    let seen = Seen { now, temporal: true, workers, looks: vec![late], mutes: &[], activity: None };
+    let told = scene.watch.pass(&mut scene.memory, seen).notices;
+    assert!(told[0].to_string().starts_with("acme/b: late: failing"), "{told:?}");
+}
+
 #[test]
 fn a_silent_temporal_is_told_once() {
     let mut scene = Scene::new(at(0));
