@@ -6,7 +6,7 @@ use futures::FutureExt as _;
 use temporalio_common::ActivityError;
 use temporalio_macros::activities;
 use temporalio_sdk::activities::ActivityContext;
-use tidemark_engine::{port::Host as _, run::Engine};
+use tidemark_engine::{port::unless_stopped, run::Engine};
 use tidemark_model::{
     ids::ConnectionId,
     progress::Stage,
@@ -86,12 +86,7 @@ impl SyncActivities {
         let attempt = self.begin(context, &step.connection, Stage::Compute);
         let compute = async {
             let host = attempt.host();
-            let _turn = loop {
-                tokio::select! {
-                    turn = self.comparisons.acquire() => break turn,
-                    () = host.stopped() => host.check_stop()?,
-                }
-            };
+            let _turn = unless_stopped(host, self.comparisons.acquire()).await?;
             self.engine.compute(host, &step.connection, &step.read).await
         };
         attempt.run(compute.boxed()).await

@@ -61,10 +61,11 @@ impl Args {
         let chosen = self.many.find(session, "remove").await?;
         let deletes = self.records == Records::Delete;
         let mut who = String::new();
+        let mut keeping = Vec::new();
         if deletes {
             who = self.decider.name()?;
             records::check(session, &chosen.ids).await?;
-            let keeping = records::keeping(session, &chosen.ids).await?;
+            keeping = records::keeping(session, &chosen.ids).await?;
             if !keeping.is_empty() {
                 session.ui().note(&format!(
                     "{}: records that `deletions = \"keep\"` left behind are in no snapshot; they \
@@ -110,7 +111,9 @@ impl Args {
         let results = many::each(&chosen.ids, async |id| {
             let removed = match self.records {
                 Records::Keep => None,
-                Records::Delete => records::remove(session, id, &who, &bars).await?,
+                Records::Delete => {
+                    records::remove(session, id, &who, keeping.contains(&id), &bars).await?
+                }
             };
             remove(session, id, removed, self.purge).await
         })

@@ -144,19 +144,7 @@ async fn in_account(store: &Store, account: &str) -> Result<Vec<ConnectionId>, S
 /// # Errors
 /// As [`newest`]: one that cannot be read is not left out.
 pub async fn all(store: &Store) -> Result<Vec<(ConnectionId, StoredDefinition)>, StoreError> {
-    let ids = connections(store).await?;
-    newest_of(store, ids).await
-}
-
-/// The newest versions of some connections, without those that never had one.
-///
-/// # Errors
-/// As [`newest`].
-pub async fn newest_of(
-    store: &Store,
-    ids: Vec<ConnectionId>,
-) -> Result<Vec<(ConnectionId, StoredDefinition)>, StoreError> {
-    stream::iter(ids)
+    stream::iter(connections(store).await?)
         .map(|id| async move {
             let stored = newest(&store.connection(&id)).await?;
             Ok::<_, StoreError>(stored.map(|stored| (id, stored)))

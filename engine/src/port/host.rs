@@ -1,6 +1,6 @@
 //! The port of whoever runs the engine: time, stops, progress, and other runs.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -100,6 +100,25 @@ pub trait Host: Send + Sync {
         };
         Err(Failure::new(kind, Side::Platform, message))
     }
+}
+
+/// Waits for something that others may keep for long, unless the step has to end.
+///
+/// # Errors
+/// The stop, also if it came together with what was waited for.
+pub async fn unless_stopped<T>(
+    host: &dyn Host,
+    wait: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    let mut wait = pin!(wait);
+    let come = loop {
+        tokio::select! {
+            come = &mut wait => break come,
+            () = host.stopped() => host.check_stop()?,
+        }
+    };
+    host.check_stop()?;
+    Ok(come)
 }
 
 /// Makes the source and the destination of a definition.

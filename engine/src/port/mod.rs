@@ -11,7 +11,7 @@ pub use destination::{
     Batch, BatchKind, BatchOutcome, Capabilities, Destination, HeldRecord, ReadBack, Rejection,
     Write,
 };
-pub use host::{Clock, Connectors, Host, Stop, SystemClock};
+pub use host::{Clock, Connectors, Host, Stop, SystemClock, unless_stopped};
 pub use slot::{Slot, Slots};
 pub use source::{
     FoundRow, KeyTime, Mirror, MirrorRow, Page, PageHead, PageWriter, ReadRequest, Reading, Source,

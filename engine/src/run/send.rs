@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     diff::ChangeSet,
-    port::{Batch, BatchOutcome, Destination, Host, Slot},
+    port::{Batch, BatchOutcome, Destination, Host, unless_stopped},
     store::{Folder, StoreError},
 };
 
@@ -136,21 +136,10 @@ impl Sender<'_> {
 
     async fn request(&self, batch: &Batch) -> Result<BatchOutcome, Failure> {
         // Before the look: after a wait for it, the look would be too old.
-        let slot = self.slot().await?;
-        self.host.check_stop()?;
+        let slot = unless_stopped(self.host, self.destination.slot()).await?;
         let look = self.fence.pass().await?;
         let outcome = self.destination.apply(slot, batch).await;
         self.fence.close(look, batch).await?;
         outcome
-    }
-
-    /// The place of a request. Others may keep it for long, so the wait ends with the stop.
-    async fn slot(&self) -> Result<Slot, Failure> {
-        loop {
-            tokio::select! {
-                slot = self.destination.slot() => return Ok(slot),
-                () = self.host.stopped() => self.host.check_stop()?,
-            }
-        }
     }
 }

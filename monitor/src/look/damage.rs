@@ -63,12 +63,20 @@ pub(super) fn of(error: StoreError, at: Timestamp) -> Damage {
 }
 
 /// What is known of a connection whose definition cannot be read: nobody knows how far behind it
-/// may be, and no run of it can begin, so it is behind at once.
-pub(super) fn undefined(damage: &Damage, logged: &Logged, paused: Option<Paused>) -> Facts {
+/// may be, and no run of it can begin, so it is behind at once. With the
+/// error, if the store refused anything of it.
+pub(super) async fn undefined(
+    folder: &Folder,
+    error: StoreError,
+    paused: Option<Paused>,
+    now: Timestamp,
+) -> Result<(Facts, Option<StoreError>), StoreError> {
+    let logged = Logged::read(folder, now).await?;
+    let damage = of(error, now);
     // Lag counts from the watermark, and a first sync that nobody knows of has no time.
     let created_at = Timestamp::UNIX_EPOCH;
-    let ended = Ended { at: created_at, ..damage.ended.clone() };
-    Facts {
+    let ended = Ended { at: created_at, ..damage.ended };
+    let facts = Facts {
         terms: Terms {
             max_lag: SignedDuration::ZERO,
             interval: NEVER,
@@ -90,5 +98,6 @@ pub(super) fn undefined(damage: &Damage, logged: &Logged, paused: Option<Paused>
         commit: logged.commit.as_ref().map(super::newest),
         ended: Some(ended),
         run: None,
-    }
+    };
+    Ok((facts, damage.refusal.or_else(|| logged.refusal())))
 }

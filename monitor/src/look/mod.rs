@@ -104,10 +104,8 @@ impl Looker {
             Err(error) if unreadable(&error) => {
                 let described = self.describe(connection).await?;
                 let paused = described.as_ref().and_then(paused);
-                let logged = Logged::read(&folder, now).await?;
-                let damage = damage::of(error, now);
-                let facts = damage::undefined(&damage, &logged, paused);
-                refusal = damage.refusal.or_else(|| logged.refusal());
+                let (facts, refused) = damage::undefined(&folder, error, paused, now).await?;
+                refusal = refused;
                 Some(facts)
             }
             Err(error) => return Err(error.into()),
@@ -212,10 +210,7 @@ pub(crate) async fn take_glance(
         Ok(Some(defined)) => defined,
         Ok(None) => return Ok(taken(None, None)),
         Err(error) if unreadable(&error) => {
-            let logged = Logged::read(&folder, now).await?;
-            let damage = damage::of(error, now);
-            let facts = damage::undefined(&damage, &logged, paused);
-            let refusal = damage.refusal.or_else(|| logged.refusal());
+            let (facts, refusal) = damage::undefined(&folder, error, paused, now).await?;
             return Ok(taken(Some(facts), refusal));
         }
         Err(error) => return Err(error),

@@ -88,7 +88,8 @@ async fn ever_kept(folder: &Folder) -> Result<bool, Error> {
 }
 
 /// Pauses the connection, removes its records in a last run, and says what that run did; `None`
-/// for a connection that never sent a record.
+/// for a connection that never sent a record. `kept`: whether it is one of those that are
+/// [`keeping`].
 ///
 /// # Errors
 /// Not every record is gone: the connection stays paused.
@@ -96,6 +97,7 @@ pub(super) async fn remove(
     session: &Session,
     id: &ConnectionId,
     who: &str,
+    kept: bool,
     bars: &Bars,
 ) -> Result<Option<String>, Error> {
     let folder = session.store().await?.connection(id);
@@ -115,7 +117,6 @@ pub(super) async fn remove(
     let Some(stored) = definitions::newest(&folder).await? else {
         return Err(session.unknown(id).await);
     };
-    let kept = ever_kept(&folder).await?;
     let verdict = Verdict::RemoveRecords { definition_version: stored.version };
     decisions::write(session, id, who, newest, verdict).await?;
     let trigger = start::trigger(session, id).await?;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use jiff::Timestamp;
 use tidemark_engine::port::{
-    Host, KeyTime, Mirror, MirrorRow, Page, PageHead, PageWriter, ReadRequest, Slot,
+    Host, KeyTime, Mirror, MirrorRow, Page, PageHead, PageWriter, ReadRequest, Slot, unless_stopped,
 };
 use tidemark_model::{
     failure::{Failure, FailureKind, Side},
@@ -68,18 +68,9 @@ impl Desk<'_> {
         self.client.listing(slot, listing, self.mapping, self.host.clock()).await
     }
 
-    /// The place of a request, unless the step has to end. Others may keep it for long, so the wait
-    /// ends with the stop.
+    /// The place of a request, unless the step has to end.
     pub(super) async fn slot(&self) -> Result<Slot, Failure> {
-        let slot = loop {
-            tokio::select! {
-                slot = self.client.slot() => break slot,
-                () = self.host.stopped() => self.host.check_stop()?,
-            }
-        };
-        // The stop may have come together with the place.
-        self.host.check_stop()?;
-        Ok(slot)
+        unless_stopped(self.host, self.client.slot()).await
     }
 
     /// Makes a page durable.
