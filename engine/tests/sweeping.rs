@@ -9,7 +9,7 @@ use futures::FutureExt;
 use tidemark_engine::{
     log::Log,
     port::{Clock, Host},
-    run::{Swept, Tally, exceptions, sweepable},
+    run::{Swept, Tally, exceptions, sweep, sweepable},
 };
 use tidemark_model::{
     entry::{Committed, Owner, RunNumber},
@@ -19,6 +19,7 @@ use tidemark_model::{
     receipt::Outcome,
     step::{CommitRequest, EndedRun, ReadOutcome},
 };
+use tokio::task::yield_now;
 
 use crate::support::{Fault, FaultAt, Shown, TestHost, World, definition_toml};
 
@@ -344,6 +345,39 @@ async fn a_sweep_that_dies_anywhere_is_gone_on_with() {
     world.listing.put("bad", "mended");
     world.run().await.receipt();
     world.assert_in_step();
+}
+
+#[tokio::test]
+async fn a_sweep_that_stood_still_anywhere_misses_nothing_that_another_deleted_since() {
+    for operation in 1.. {
+        let world = committed(4).await;
+        world.clock.advance(3 * DAY);
+        let (folder, now) = (world.folder(), world.clock.now());
+        let mut late = Box::pin(sweep(&folder, now));
+        // The store gives way once at each operation.
+        let mut is_done = false;
+        for _ in 0..operation {
+            is_done |= !is_done && (&mut late).now_or_never().is_some();
+            yield_now().await;
+        }
+        if is_done {
+            assert!(operation > 20, "only {operation} operations");
+            break;
+        }
+        for number in 0..4 {
+            world.listing.put("a", &format!("since {number}"));
+            world.run().await.receipt();
+            world.hour();
+        }
+        world.clock.advance(3 * DAY);
+        world.sweep().await.unwrap();
+        let kept = named(&world, 3).await;
+
+        let woken = late.await;
+
+        assert!(woken.is_ok(), "operation {operation}: {woken:?}");
+        assert!(files(&world).await.is_superset(&kept), "operation {operation}");
+    }
 }
 
 #[tokio::test]

@@ -55,9 +55,26 @@ impl Keep {
     /// Reads the log. `None` for a connection that has no definition.
     pub(super) async fn of(folder: &Folder, now: Timestamp) -> Result<Option<Self>, StoreError> {
         let Some(policy) = policy(folder).await? else { return Ok(None) };
+        loop {
+            let log = Log::open(folder).await?;
+            match Self::reached(folder, &log, &policy, now).await {
+                // Whoever stood still while runs committed may look for what the newest commit
+                // needed then, and another sweep has deleted since.
+                Err(StoreError::Missing { .. }) if log.moved_on().await? => {}
+                kept => return kept.map(Some),
+            }
+        }
+    }
+
+    /// What the newest commits of a log reach.
+    async fn reached(
+        folder: &Folder,
+        log: &Log,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
         let commits = usize::try_from(policy.keep_commits()).unwrap_or(usize::MAX);
         let commits = commits.max(LEAST_COMMITS);
-        let log = Log::open(folder).await?;
         let entries = log.down_to_commit(commits).await?;
         let committed = || entries.iter().filter_map(|entry| entry.committed.as_ref());
         let newest = committed().next().map(|commit| commit.number);
@@ -82,7 +99,7 @@ impl Keep {
             keep.take(entry, newest, &mut sets);
         }
         keep.take_sets(sets).await?;
-        Ok(Some(keep))
+        Ok(keep)
     }
 
     /// Keeps what an entry names. Of a run that died and was superseded nothing is needed but
