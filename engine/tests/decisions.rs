@@ -2,7 +2,7 @@
 
 use tidemark_engine::run::exceptions;
 use tidemark_model::{
-    entry::RunNumber,
+    entry::{Coverage, RunNumber},
     exception::{Exception, ExceptionKey, ExceptionKind, Verdict},
     failure::FailureClass,
     receipt::{Outcome, Receipt},
@@ -301,6 +301,22 @@ async fn records_that_are_given_up_are_removed_without_a_request_to_the_source()
     assert_eq!(world.listing.state().request_count, requests);
     assert_eq!((receipt.records.next, receipt.held_count), (0, 0));
     assert!(world.destination().records().is_empty());
+}
+
+#[tokio::test]
+async fn after_records_were_removed_the_list_is_read_in_full_whatever_it_counts() {
+    let world = with_a_refused_record().await;
+    world.destination().state().refuses.clear();
+    world.hour();
+    world.decide(Verdict::RemoveRecords { definition_version: 1 }).await;
+    next(&world).await;
+    world.hour();
+    // A count that fits would prove nothing: rows that changed and are gone stand for others that
+    // nobody read.
+    world.listing.put("k00", "2");
+    next(&world).await;
+    assert_eq!(world.listing.state().asked.last().unwrap().coverage, Coverage::Full);
+    world.assert_in_step();
 }
 
 /// What a run would do now.

@@ -301,6 +301,8 @@ impl Grounds<'_> {
             || self.owed.iter().any(under_another)
             || self.orders.read_in_full
             || self.orders.remove_records
+            // A commit that read nothing holds no rows to which changes could be added.
+            || base.receipt.proof.kind == ProofKind::Decision
             || owed_count.saturating_mul(ROWS_PER_OWED) > manifest.snapshot.row_count
             || self.now >= due_at;
         if full { Coverage::Full } else { Coverage::Changes }
