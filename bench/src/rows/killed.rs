@@ -23,8 +23,10 @@ use crate::{
 
 /// From the kill to the first request after it, in seconds.
 const AGAIN_WITHIN: f64 = 25.0;
-/// What the source reads side by side, and the destination takes at once: their defaults.
-const WINDOWS: f64 = 8.0;
+/// Windows that are open at once, of each of which a page may be in hand: eight whose requests are
+/// on their way, and half as many whose page is being written.
+const WINDOWS: f64 = 12.0;
+/// What the destination takes at once: its default.
 const BATCHES_AT_ONCE: f64 = 4.0;
 /// What the dead worker had handed to the network may still be taken in for so long. No other one
 /// can be at work by then: Temporal waits for a heartbeat.
