@@ -7,6 +7,7 @@ use tidemark_engine::{
     port::{BatchKind, Host},
 };
 use tidemark_model::{
+    exception::Verdict,
     failure::FailureKind,
     step::{CommitRequest, Computed, ReadOutcome},
 };
@@ -111,6 +112,34 @@ async fn a_superseding_run_waits_for_the_longest_request_of_the_dead_one() {
     world.engine.push(&host, id, computed.number).await.unwrap();
     assert!(host.clock().now() >= send_from);
     assert_eq!(world.destination().take_ledger().len(), 1);
+}
+
+#[tokio::test]
+async fn a_superseding_run_that_sends_nothing_leaves_the_wait_to_the_next_one() {
+    let world = synced().await;
+    world.listing.put("a", "y");
+    world.run_that_dies(true).await;
+    for key in ["a", "b", "c", "d", "e", "f"] {
+        world.listing.archive(key);
+    }
+    let host = world.host();
+    let held = prepared(&world, &host).await;
+    let id = &world.connection;
+    world.engine.push(&host, id, held.number).await.unwrap();
+    let request = CommitRequest::Pushed { number: held.number };
+    let receipt = world.engine.commit(&host, id, &request).await.unwrap();
+    host.close();
+    assert_eq!((receipt.held_count, receipt.push.acknowledged), (6, 0));
+
+    world.decide(Verdict::Approve(world.held(None).await)).await;
+    world.destination().take_ledger();
+    let host = world.host();
+    let computed = prepared(&world, &host).await;
+    assert!(held.send_from.is_some());
+    assert_eq!(computed.send_from, held.send_from);
+    let failure = world.engine.push(&host, id, computed.number).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Waiting);
+    assert_eq!(world.destination().take_ledger(), []);
 }
 
 #[tokio::test]

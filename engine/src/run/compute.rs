@@ -162,6 +162,8 @@ impl Engine {
         let superseded = start
             .supersedes()
             .then(|| sending.over_at(prepared_at, self.settings.fence.superseded_wait));
+        // A run that sends nothing does not wait: the next one does.
+        let quiet_after = superseded.max(quiet_after);
         let mut late_handled = base.map(|base| base.late_handled.clone()).unwrap_or_default();
         late_handled.extend(start.late.iter().map(|mark| mark.name.clone()));
         let full_read_as_of = match (reading.coverage, base) {
@@ -194,7 +196,7 @@ impl Engine {
                 stale_decisions,
             },
             changes,
-            send_from: superseded.max(quiet_after),
+            send_from: quiet_after,
             rows: RowCounts { source_total: reading.proof.source_total, ..output.rows },
             records: output.records,
             push,
