@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use tidemark_model::definition::{Definition, DestinationDefinition, SourceDefinition};
-use tidemark_model::failure::Side;
+use tidemark_model::failure::{Failure, FailureKind, Side};
 use tidemark_model::ids::ConnectionId;
 use tidemark_model::secret::{SecretError, SecretLookup, SecretRef};
 
@@ -43,6 +43,19 @@ impl Missing {
             other => other.to_string(),
         }
     }
+
+    /// The failure of a verb that asks the connection's ends from here, not through a worker.
+    pub(crate) fn failure(&self) -> Failure {
+        let message = match &self.error {
+            SecretError::Unset { .. } => {
+                format!("{}; this command asks with the secrets of its own shell", self.message())
+            }
+            _ => self.message(),
+        };
+        Failure::new(FailureKind::Unauthenticated, self.side, message)
+            .caused_by_sources(&self.error)
+            .hint("set it to what the workers have, and say the same again")
+    }
 }
 
 /// The references of a definition that cannot be resolved here.
@@ -57,6 +70,15 @@ pub(crate) fn missing(definition: &Definition) -> Vec<Missing> {
 /// What keeps a reference from being resolved here.
 pub(crate) fn look(side: Side, reference: &SecretRef) -> Option<Missing> {
     reference.resolve(&Here).err().map(|error| Missing { side, error })
+}
+
+/// For a verb that asks the connection's `sides` itself, with the secrets that are here.
+///
+/// # Errors
+/// A reference of one of them cannot be resolved here.
+pub(crate) fn require(definition: &Definition, sides: &[Side]) -> Result<(), Failure> {
+    let missing = missing(definition).into_iter().find(|missing| sides.contains(&missing.side));
+    missing.map_or(Ok(()), |missing| Err(missing.failure()))
 }
 
 /// A warning for each secret that is missing here, with the connections that need it: hundreds

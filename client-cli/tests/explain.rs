@@ -175,6 +175,11 @@ fn a_source_that_cannot_be_asked_is_told_and_the_rest_is_shown() {
     );
     assert_eq!(answer.code, 1, "{answer}");
     assert_answer!("explain_wrong_key", answer);
+    let answer = Answer::of(
+        ran.place().command(["explain", "acme/news", &ran.keys[0]]).env_remove("ACME_KEY"),
+    );
+    assert_eq!(answer.code, 1, "{answer}");
+    assert!(answer.stdout.contains("`ACME_KEY` is not set here"), "{answer}");
     let email = ran.email(0);
     let answer = Answer::of(
         ran.place().command(["explain", "acme/news", &email]).env("ACME_KEY", "wrong-us1"),

@@ -53,6 +53,12 @@ fn a_preview_that_cannot_be_made() {
     );
     assert_eq!(wrong.code, 1, "{wrong}");
     assert_answer!("preview_wrong_key", wrong);
+    // This shell asks, no worker: it is here that the key is to be set.
+    let unset = crate::call::Answer::of(
+        ran.place().command(["preview", "acme/news"]).env_remove("RECORD_KEY"),
+    );
+    assert_eq!(unset.code, 1, "{unset}");
+    assert_answer!("preview_unset_key", unset);
     let nowhere = ran.call(&["preview", "acme/news", "--save", "no/such/folder/a.json"]);
     assert_eq!(nowhere.code, 1, "{nowhere}");
     assert!(nowhere.stderr.contains("cannot be written"), "{nowhere}");

@@ -4,6 +4,7 @@
 use tidemark_model::exception::{RecordName, Verdict};
 
 use crate::assert_answer;
+use crate::call::Answer;
 use crate::ran::{RECORD_KEY, Ran};
 
 const READ: &str = "delete = { tombstone = \"deleted\" }\nread = { path = \"/record\" }";
@@ -21,6 +22,12 @@ fn what_is_in_step_differs_in_nothing() {
     let verified = ran.call(&["verify", "acme/news"]);
     assert_eq!(verified.code, 0, "{verified}");
     assert_answer!("verify", verified);
+    // Only the destination is asked, and with the key that is set here.
+    let without = |name| Answer::of(ran.place().command(["verify", "acme/news"]).env_remove(name));
+    assert_eq!(without("ACME_KEY").code, 0);
+    let unset = without("RECORD_KEY");
+    assert_eq!(unset.code, 1, "{unset}");
+    assert!(unset.stderr.contains("`RECORD_KEY` is not set here"), "{unset}");
 }
 
 #[test]

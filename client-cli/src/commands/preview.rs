@@ -9,7 +9,7 @@ use tidemark_engine::definitions;
 use tidemark_engine::port::{BatchKind, Host as _};
 use tidemark_engine::run::{Engine, Preview, PreviewSample};
 use tidemark_model::entry::RunNumber;
-use tidemark_model::failure::{Failure, FailureKind};
+use tidemark_model::failure::{Failure, FailureKind, Side};
 use tidemark_model::ids::ConnectionId;
 use tidemark_model::receipt::{PushCounts, RecordCounts, RowCounts};
 
@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::host::LocalHost;
 use crate::saved::SavedPreview;
+use crate::secrets;
 use crate::selection;
 use crate::session::Session;
 use crate::ui::details::Details;
@@ -91,13 +92,13 @@ struct Sample {
 impl Args {
     pub(crate) async fn run(self, session: &Session) -> Result<Exit, Error> {
         let folder = session.store().await?.connection(&self.id);
-        match definitions::newest(&folder).await? {
-            None => return Err(session.unknown(&self.id).await),
-            Some(stored) if stored.definition.is_none() => {
-                return Err(Error::Removed { id: self.id, at: stored.applied_at });
-            }
-            Some(_) => {}
-        }
+        let Some(stored) = definitions::newest(&folder).await? else {
+            return Err(session.unknown(&self.id).await);
+        };
+        let Some(definition) = stored.definition else {
+            return Err(Error::Removed { id: self.id, at: stored.applied_at });
+        };
+        secrets::require(&definition, &[Side::Source, Side::Destination])?;
         let bar = Bars::new(session.ui()).bar(self.id.as_str());
         let host = LocalHost::new(session, &self.id, "preview", bar)?;
         let engine = engine(session).await?;

@@ -5,6 +5,7 @@ use tidemark_engine::definitions;
 use tidemark_engine::run::{Difference, DifferenceKind, Verified};
 use tidemark_model::entry::RunNumber;
 use tidemark_model::exception::Verdict;
+use tidemark_model::failure::Side;
 use tidemark_model::ids::ConnectionId;
 use tidemark_schedules::Description;
 
@@ -15,6 +16,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::host::LocalHost;
 use crate::many::Report;
+use crate::secrets;
 use crate::selection;
 use crate::session::Session;
 use crate::ui::details::Details;
@@ -90,13 +92,13 @@ struct Shown {
 impl Args {
     pub(crate) async fn run(self, session: &Session) -> Result<Exit, Error> {
         let folder = session.store().await?.connection(&self.id);
-        match definitions::newest(&folder).await? {
-            None => return Err(session.unknown(&self.id).await),
-            Some(stored) if stored.definition.is_none() => {
-                return Err(Error::Removed { id: self.id, at: stored.applied_at });
-            }
-            Some(_) => {}
-        }
+        let Some(stored) = definitions::newest(&folder).await? else {
+            return Err(session.unknown(&self.id).await);
+        };
+        let Some(definition) = stored.definition else {
+            return Err(Error::Removed { id: self.id, at: stored.applied_at });
+        };
+        secrets::require(&definition, &[Side::Destination])?;
         let who = if self.repair {
             let who = self.decider.name()?;
             // Told before millions of records are read. A repair of a connection that has no

@@ -11,7 +11,7 @@ use tidemark_engine::definitions;
 use tidemark_engine::port::{Connectors as _, FoundRow};
 use tidemark_engine::snapshot::{Snapshot, SnapshotRow};
 use tidemark_model::definition::{Definition, Deletions};
-use tidemark_model::failure::Failure;
+use tidemark_model::failure::{Failure, Side};
 use tidemark_model::ids::ConnectionId;
 
 use self::address::{Address, Place};
@@ -22,7 +22,7 @@ use crate::decisions;
 use crate::error::Error;
 use crate::exceptions::{Book, Wanted};
 use crate::exit::Exit;
-use crate::secrets::Here;
+use crate::secrets::{self, Here};
 use crate::selection;
 use crate::session::Session;
 use crate::ui::output::OutputArgs;
@@ -179,6 +179,7 @@ impl Args {
 
 /// Asks the source, with the secrets of this process.
 async fn find(definition: &Definition, name: &str) -> Result<Option<FoundRow>, Failure> {
+    secrets::require(definition, &[Side::Source])?;
     HttpConnectors::new(Here)?.source(definition)?.find(name).await
 }
 
