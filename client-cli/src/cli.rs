@@ -2,6 +2,7 @@
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use url::Url;
 
 use crate::commands::{
     apply, cancel, check, completions, doctor, exceptions, explain, fresh, gateway, get, inspect,
@@ -58,9 +59,24 @@ pub(crate) struct Place {
         env = "TIDEMARK_WEB_UI",
         value_name = "URL",
         hide_env_values = true,
-        help_heading = HEADING
+        help_heading = HEADING,
+        value_parser = url_text
     )]
-    pub(crate) web_ui: Option<url::Url>,
+    pub(crate) web_ui: Option<String>,
+}
+
+impl Place {
+    /// The base of links into the Web UI. A role that has a setting of that name refuses what is
+    /// no URL by itself.
+    pub(crate) fn web_ui(&self) -> Option<Url> {
+        self.web_ui.as_deref()?.parse().ok()
+    }
+}
+
+/// Looks whether a text is a URL. It stays a text, as the roles' own settings are: an argument
+/// that a verb has as well as the program has to be of the same type at both.
+fn url_text(text: &str) -> Result<String, url::ParseError> {
+    text.parse::<Url>().map(|_| text.to_owned())
 }
 
 /// The verbs, one file each in [`crate::commands`].

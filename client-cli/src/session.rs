@@ -181,7 +181,7 @@ impl Session {
     /// Temporal's settings cannot be used.
     pub(crate) fn links(&self) -> Result<Links, Error> {
         let (_, client) = settings()?;
-        Ok(Links::new(self.place.web_ui.clone(), &client.namespace))
+        Ok(Links::new(self.place.web_ui(), &client.namespace))
     }
 
     /// The schedule of a connection.

@@ -28,6 +28,38 @@ fn every_verb_that_needs_temporal_says_that_it_is_not_there() {
     assert_answer!("reach_no_temporal", Place::new().call(["list"]));
 }
 
+/// What the program and a role both have as a setting is one thing at both, wherever it is said.
+/// Containers have all of them in their environment.
+#[test]
+fn roles_take_the_settings_that_the_program_has_too() {
+    let shared = [
+        ("TIDEMARK_STORE", "--store", "file:///nowhere"),
+        ("TIDEMARK_TASK_QUEUE", "--task-queue", "other"),
+        ("TIDEMARK_WEB_UI", "--web-ui", "http://127.0.0.1:8080"),
+    ];
+    // Refused for another reason, so that nobody waits for a role that watches for ever.
+    let roles: [(&[&str], i32); 4] = [
+        (&["monitor", "test-alert"], 0),
+        (&["monitor", "--pass-every", "soon"], 2),
+        (&["gateway", "--max-requests", "many"], 2),
+        (&["worker", "--grace-period", "soon"], 2),
+    ];
+    for (args, code) in roles {
+        let place =
+            shared.iter().fold(Place::new(), |place, (name, _, value)| place.with(name, value));
+        let answer = place.call(args);
+        assert_eq!(answer.code, code, "{args:?}: {answer}");
+        assert!(code == 0 || answer.stderr.contains(args[1]), "{args:?}: {answer}");
+        for (_, flag, value) in shared {
+            if flag == "--web-ui" && args[0] != "monitor" {
+                continue;
+            }
+            let answer = Place::new().with_store().call([args, &[flag, value]].concat());
+            assert_eq!(answer.code, code, "{args:?} {flag}: {answer}");
+        }
+    }
+}
+
 #[test]
 fn a_server_that_does_not_answer_is_given_up_within_five_seconds() {
     // The system accepts connections to it, and nobody ever reads from them. The message names
