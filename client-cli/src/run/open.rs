@@ -46,8 +46,11 @@ pub(crate) fn open_sentence(run: &OpenRun, now: Timestamp) -> String {
 
 fn step_sentence(step: &OpenStep, now: Timestamp) -> String {
     let stage = step.stage.map_or("step", Stage::as_str);
+    let goes_on_at = step.next_attempt_at.filter(|at| *at > now);
     let mut text = match &step.progress {
         None => stage.to_owned(),
+        // Between two attempts, the failure of the last one says what is waited for.
+        Some(progress) if goes_on_at.is_some() => count_sentence(stage, progress),
         Some(progress) => progress_sentence(stage, progress, now),
     };
     if !step.taken && step.next_attempt_at.is_none() {
@@ -56,7 +59,7 @@ fn step_sentence(step: &OpenStep, now: Timestamp) -> String {
     if step.attempt > 1 {
         text += &format!(", attempt {}", step.attempt);
     }
-    if let Some(at) = step.next_attempt_at.filter(|at| *at > now) {
+    if let Some(at) = goes_on_at {
         text += &format!(", goes on {}", relative(now, at));
         if let Some(failure) = &step.last_failure {
             text += &format!(" ({})", cut(failure, 120));
@@ -65,23 +68,67 @@ fn step_sentence(step: &OpenStep, now: Timestamp) -> String {
     text
 }
 
-pub(crate) fn progress_sentence(stage: &str, progress: &Progress, now: Timestamp) -> String {
+fn count_sentence(stage: &str, progress: &Progress) -> String {
     let noun = if progress.stage == Stage::Push { "records" } else { "rows" };
-    let mut text = match progress.row_total {
+    match progress.row_total {
         Some(total) => {
             format!("{stage} {} of {} {noun}", grouped(progress.row_count), grouped(total))
         }
         None => format!("{stage} {} {noun}", grouped(progress.row_count)),
-    };
+    }
+}
+
+pub(crate) fn progress_sentence(stage: &str, progress: &Progress, now: Timestamp) -> String {
+    let mut text = count_sentence(stage, progress);
     if let Some(end_at) = progress.expected_end_at.filter(|at| *at > now) {
         let left = end_at.duration_since(now).unsigned_abs();
         text += &format!(", about {} left", rough(left));
     }
-    if let Some(reason) = &progress.waiting_for {
+    let waits = progress.waiting_until.is_none_or(|until| until > now);
+    if let Some(reason) = progress.waiting_for.as_ref().filter(|_| waits) {
         text += &format!(", waits for {reason}");
         if let Some(until) = progress.waiting_until {
             text += &format!(" ({})", relative(now, until));
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_step_waits_for_is_said_once() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let refused = "the source takes no more requests for now";
+        let progress = Progress {
+            waiting_for: Some(refused.to_owned()),
+            waiting_until: Some(at("2026-03-01T10:00:30Z")),
+            ..Progress::new(Stage::Read, 3_000, Some(5_000))
+        };
+        let step = OpenStep {
+            stage: Some(Stage::Read),
+            progress: Some(progress),
+            attempt: 2,
+            taken: false,
+            worker: None,
+            moved_at: None,
+            heard_at: None,
+            last_failure: Some(refused.to_owned()),
+            timed_out: false,
+            failure: None,
+            next_attempt_at: Some(at("2026-03-01T10:00:30Z")),
+        };
+        assert_eq!(
+            step_sentence(&step, at("2026-03-01T10:00:00Z")),
+            format!("read 3,000 of 5,000 rows, attempt 2, goes on in 30s ({refused})")
+        );
+        // The next attempt has not said anything yet.
+        let step = OpenStep { taken: true, next_attempt_at: None, ..step };
+        assert_eq!(
+            step_sentence(&step, at("2026-03-01T10:00:31Z")),
+            "read 3,000 of 5,000 rows, attempt 2"
+        );
+    }
 }
