@@ -254,6 +254,7 @@ deletions = "propagate"
             .envs(self.store.iter().map(|(name, value)| (name, value)))
             .envs(TIMES)
             .env("TIDEMARK_TASK_QUEUE", &self.task_queue)
+            .env("TIDEMARK_WEB_UI", "http://127.0.0.1:8080")
             .env("ACME_MAILCHIMP_KEY", MAILCHIMP_KEY)
             .env("RECORD_API_KEY", RECORD_KEY);
         command

@@ -30,7 +30,7 @@ pub struct Store {
 
 impl Store {
     /// Opens `file:///folder` (made if missing) or `s3://bucket/prefix`. The credentials of S3
-    /// come from the `AWS_*` variables.
+    /// come from the `AWS_*` variables that are not empty.
     ///
     /// # Errors
     /// An address that is no URL, of an unknown scheme, or a folder that cannot be made.
@@ -60,11 +60,9 @@ impl Store {
                 Ok(Self::over(Arc::new(objects), Path::default(), address))
             }
             "s3" => {
-                let environment = std::env::vars()
-                    .filter(|(name, _)| name.starts_with("AWS_"))
-                    .map(|(name, value)| (name.to_ascii_lowercase(), value));
                 let (objects, root) =
-                    object_store::parse_url_opts(&url, environment).map_err(opened)?;
+                    object_store::parse_url_opts(&url, s3_options(std::env::vars()))
+                        .map_err(opened)?;
                 Ok(Self::over(Arc::from(objects), root, address))
             }
             other => Err(StoreError::Address {
@@ -102,6 +100,16 @@ impl Store {
     pub fn connection(&self, id: &ConnectionId) -> Folder {
         self.root().below("connections").below(id.account().as_str()).below(id.name())
     }
+}
+
+/// What variables say about S3. An empty one says nothing: so Compose hands over what nobody set,
+/// and an endpoint or a key that is empty is not what anybody means.
+fn s3_options(
+    variables: impl Iterator<Item = (String, String)>,
+) -> impl Iterator<Item = (String, String)> {
+    variables
+        .filter(|(name, value)| name.starts_with("AWS_") && !value.is_empty())
+        .map(|(name, value)| (name.to_ascii_lowercase(), value))
 }
 
 impl fmt::Debug for Store {

@@ -28,6 +28,20 @@ fn note(text: &str) -> Note {
     Note { format: FORMAT, text: text.to_owned() }
 }
 
+/// As in a container whose operator set the region only.
+#[test]
+fn an_empty_variable_is_one_that_is_not_set() {
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("AWS_ENDPOINT", ""),
+        ("AWS_REGION", "eu-west-1"),
+        ("HOME", "/home/tidemark"),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let options: Vec<_> = s3_options(variables.into_iter()).collect();
+    assert_eq!(options, [("aws_region".to_owned(), "eu-west-1".to_owned())]);
+}
+
 #[tokio::test]
 async fn an_object_is_created_once() {
     let (_kept, stores) = stores();
