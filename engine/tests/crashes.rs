@@ -228,7 +228,7 @@ async fn a_stop_ends_a_step_between_two_requests_and_the_next_attempt_goes_on() 
     assert_eq!(pushed.unwrap_err().kind, FailureKind::Draining);
     // What was on its way was seen to its end.
     assert_eq!(world.destination().take_ledger().len(), 1);
-    assert_eq!(world.paths_with("acks/000000000001/00000000.json").await.len(), 1);
+    assert_eq!(world.paths_with("acks/000000000001/run-1/00000000.json").await.len(), 1);
     host.stop_with(None);
     world.engine.push(&host, id, computed.number).await.unwrap();
     assert_eq!(world.destination().take_ledger().len(), 1);

@@ -1,7 +1,11 @@
 //! A store that lost or changed something: nothing is done on account of it.
 
+use bytes::Bytes;
 use tidemark_model::{
-    entry::RunNumber, exception::Verdict, failure::FailureKind, step::ReadOutcome,
+    entry::RunNumber,
+    exception::Verdict,
+    failure::FailureKind,
+    step::{CommitRequest, ReadOutcome},
 };
 
 use crate::support::{World, definition_toml};
@@ -139,6 +143,61 @@ async fn a_log_below_a_commit_that_is_known_elsewhere_is_refused_until_it_is_acc
 
     world.decide(Verdict::SendAgain).await;
     engine.confirm_commit(id, third).await.unwrap();
+}
+
+/// The entry of a run that died is lost, what it sent and had acknowledged is not: its number is free
+/// again, and the source went back to what the newest commit holds.
+#[tokio::test]
+async fn what_a_lost_run_sent_is_neither_forgotten_nor_taken_for_what_the_next_one_sends() {
+    for undone in [true, false] {
+        let world = synced().await;
+        world.listing.put("a", "y");
+        world.run_that_dies(true).await;
+        world.delete("log/000000000/000000000003.prepared").await;
+        world.listing.put("a", if undone { "x" } else { "z" });
+        world.hour();
+        world.destination().take_ledger();
+        let message = refused(&world).await;
+        assert!(message.contains("began to send as run 3"), "{message}");
+
+        world.decide(Verdict::SendAgain).await;
+        world.hour();
+        world.run().await.receipt();
+        assert_eq!(world.destination().records(), world.listing.records());
+        // What was accepted is not asked for again.
+        world.listing.put("b", "y");
+        world.hour();
+        world.run().await.receipt();
+        assert_eq!(world.destination().records(), world.listing.records());
+    }
+}
+
+/// As when a store is put back to an old state while a worker is sending.
+#[tokio::test]
+async fn a_run_beside_which_a_lost_one_sends_is_not_committed() {
+    let world = synced().await;
+    world.listing.put("a", "y");
+    let (host, id) = (world.host(), &world.connection);
+    let ReadOutcome::Read(read) = world.engine.read(&host, id).await.unwrap() else {
+        panic!("a row changed")
+    };
+    let number = world.engine.compute(&host, id, &read).await.unwrap().number;
+    world.engine.push(&host, id, number).await.unwrap();
+    let stranger = format!("acks/{:012}/lost/00000000.json", number.get());
+    world.folder().create(&stranger, Bytes::new()).await.unwrap();
+    let request = CommitRequest::Pushed { number };
+    let failure = world.engine.commit(&host, id, &request).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Corrupt);
+    assert!(failure.message.contains("workflow run lost began to send"), "{}", failure.message);
+    host.close();
+
+    world.hour();
+    let message = world.run().await.failure().message;
+    assert!(message.contains("workflow run lost began to send"), "{message}");
+    world.decide(Verdict::SendAgain).await;
+    world.hour();
+    world.run().await.receipt();
+    assert_eq!(world.destination().records(), world.listing.records());
 }
 
 #[tokio::test]

@@ -336,7 +336,7 @@ async fn no_write_is_sent_before_every_removal_is_answered() {
     let look = async {
         held.arrived.await.unwrap();
         // The other removals go their way beside the held one.
-        while world.paths_with("acks/000000000002/0").await.len() < 2 {
+        while world.paths_with("acks/000000000002/run-2/0").await.len() < 2 {
             tokio::task::yield_now().await;
         }
         assert_eq!(kinds(&world), [BatchKind::Remove; 3]);

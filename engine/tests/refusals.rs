@@ -115,7 +115,7 @@ async fn a_batch_that_is_being_split_goes_on_after_a_failure_where_it_was() {
     // 53 requests find the three, and every tenth has to be sent again.
     assert_eq!(receipt.destination_cost.request_count, 53);
     assert_eq!(world.destination().take_ledger().len(), 58);
-    assert_eq!(world.paths_with("acks/000000000001/00000000-").await.len(), 5);
+    assert_eq!(world.paths_with("acks/000000000001/run-1/00000000-").await.len(), 5);
     let mut expected = world.listing.records();
     for key in ["k100", "k500", "k900"] {
         expected.remove(&format!("newsletter:{key}"));
@@ -139,7 +139,7 @@ async fn all_of_a_batch_that_was_split_is_sent_again_when_its_run_died() {
     let failure = world.engine.push(&host, id, number).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Transient);
     host.close();
-    assert_eq!(world.paths_with("acks/000000000001/00000000-000001.split").await.len(), 1);
+    assert_eq!(world.paths_with("acks/000000000001/run-1/00000000-000001.split").await.len(), 1);
 
     // What has reached the destination changes at the source before anything is committed.
     world.hour();

@@ -129,12 +129,13 @@ impl Objects {
         ]
     }
 
-    /// Whoever writes the next object whose key holds `part` waits for good, and has to be killed.
+    /// Whoever writes the next object whose key holds `part`, in which `*` stands for anything, waits
+    /// for good, and has to be killed.
     pub fn hold(&self, moment: Moment, part: &str) {
         self.rule(moment, part, Action::Hold);
     }
 
-    /// Whoever writes the next object whose key holds `part` is refused.
+    /// Whoever writes the next object whose key holds `part`, read in the same way, is refused.
     pub fn refuse(&self, moment: Moment, part: &str) {
         self.rule(moment, part, Action::Refuse);
     }
@@ -248,7 +249,7 @@ impl Shelf {
 
     fn fault(&self, moment: Moment, key: &str) -> Option<Action> {
         let mut rules = lock(&self.rules);
-        let fits = |rule: &Rule| rule.moment == moment && key.contains(&rule.part);
+        let fits = |rule: &Rule| rule.moment == moment && holds(key, &rule.part);
         let place = rules.iter().position(fits)?;
         Some(rules.remove(place).action)
     }
@@ -337,6 +338,18 @@ impl Shelf {
         let upload = lock(&self.uploads).remove(upload)?;
         Some(upload.into_values().flatten().collect())
     }
+}
+
+/// Whether a key holds a part; `*` in the part stands for anything.
+fn holds(key: &str, part: &str) -> bool {
+    let mut rest = key;
+    part.split('*').all(|piece| match rest.split_once(piece) {
+        Some((_, after)) => {
+            rest = after;
+            true
+        }
+        None => false,
+    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

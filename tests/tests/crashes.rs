@@ -11,11 +11,11 @@ use tidemark_tests::{LIST, Moment, Objects, Role, Stage};
 use crate::{PROGRAM, TOMBSTONE};
 
 /// Where a run that has something to do makes something durable: a step, and parts of the keys of
-/// what it writes, in their order. `{}` is the run's number.
+/// what it writes, in their order. `{}` is the run's number, and `*` stands for anything.
 const PLACES: [(&str, &[&str]); 4] = [
     ("read", &["/start.json", "/pages/", "/reading.json"]),
     ("compute", &["/changes/", "/index.json", "/snapshots/", "{}.prepared"]),
-    ("push", &["/acks/{}/attempt-", "/acks/{}/00000001.json", "/acks/{}/00000004.json"]),
+    ("push", &["/acks/{}/*/attempt-", "/acks/{}/*/00000001.json", "/acks/{}/*/00000004.json"]),
     ("commit", &["{}.committed"]),
 ];
 

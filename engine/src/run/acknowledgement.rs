@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tidemark_model::{
-    entry::{FORMAT, RunNumber},
+    entry::{FORMAT, Prepared, RunNumber},
     receipt::Cost,
 };
 
@@ -15,7 +15,7 @@ use crate::store::{Creation, Folder, StoreError};
 /// Acknowledgements that are read at once.
 const SIMULTANEOUS_READS: usize = 16;
 
-/// `acks/<number>/<batch>.json`.
+/// `acks/<number>/<run id>/<batch>.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Acknowledgement {
     format: u32,
@@ -52,17 +52,16 @@ impl Acknowledgement {
     }
 
     /// Makes it durable. That of another attempt stands as well as this one.
-    pub(super) async fn keep(self, folder: &Folder, number: RunNumber) -> Result<Self, StoreError> {
-        let path = format!("{}/{:08}.json", acks(number), self.batch);
+    pub(super) async fn keep(self, folder: &Folder, acks: &str) -> Result<Self, StoreError> {
+        let path = format!("{acks}/{:08}.json", self.batch);
         folder.establish(&path, &self).await
     }
 }
 
 impl Acknowledged {
     /// Everything that is durable.
-    pub(super) async fn load(folder: &Folder, number: RunNumber) -> Result<Self, StoreError> {
-        let acks = acks(number);
-        let names = folder.list(&acks).await?;
+    pub(super) async fn load(folder: &Folder, acks: &str) -> Result<Self, StoreError> {
+        let names = folder.list(acks).await?;
         let attempt_count = names.iter().filter(|name| name.starts_with(ATTEMPT)).count();
         let paths = names
             .iter()
@@ -85,7 +84,7 @@ impl Acknowledged {
         }
         let mut begun = BTreeMap::new();
         for (batch, step) in furthest {
-            begun.insert(batch, Split::load(folder, number, (batch, step)).await?);
+            begun.insert(batch, Split::load(folder, acks, (batch, step)).await?);
         }
         Ok(Self { batches, begun, attempt_count })
     }
@@ -93,14 +92,25 @@ impl Acknowledged {
 
 /// Writes down that an attempt begins to send: after more than one, a request without an answer
 /// may still be at work when the last has ended.
-pub(super) async fn begin_attempt(folder: &Folder, number: RunNumber) -> Result<(), StoreError> {
-    let path = format!("{}/{ATTEMPT}{}", acks(number), uuid::Uuid::new_v4().simple());
+pub(super) async fn begin_attempt(folder: &Folder, acks: &str) -> Result<(), StoreError> {
+    let path = format!("{acks}/{ATTEMPT}{}", uuid::Uuid::new_v4().simple());
     match folder.create(&path, bytes::Bytes::new()).await? {
         Creation::Created | Creation::Exists => Ok(()),
     }
 }
 
-/// The folder of what is durable of a push.
-pub(super) fn acks(number: RunNumber) -> String {
+/// The folder of what is durable of a push. It is named after the run as well as its number: in a
+/// store that lost an entry, the number is taken once more.
+pub(super) fn acks(entry: &Prepared) -> String {
+    format!("{}/{}", of_number(entry.number), entry.owner.run_id)
+}
+
+/// The ids of the runs that began to send under a number.
+pub(super) async fn senders(folder: &Folder, number: RunNumber) -> Result<Vec<String>, StoreError> {
+    let names = folder.list(&of_number(number)).await?;
+    Ok(names.iter().filter_map(|name| name.strip_suffix('/')).map(str::to_owned).collect())
+}
+
+fn of_number(number: RunNumber) -> String {
     format!("acks/{:012}", number.get())
 }

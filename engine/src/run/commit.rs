@@ -12,8 +12,8 @@ use tidemark_model::{
 
 use super::{
     Engine,
-    acknowledgement::Acknowledged,
-    base_commit, definition, exception, overtaken, own,
+    acknowledgement::{Acknowledged, acks},
+    base_commit, definition, exception, lost, overtaken, own,
     push::push_counts,
     reading::StoredReading,
     standing::{Standing, outcome},
@@ -46,7 +46,9 @@ impl Engine {
                     own(host, log.prepared(*number).await?.ok_or_else(|| overtaken(*number))?)?;
                 match log.committed(*number).await? {
                     Some(done) => Ok(done.receipt),
-                    None => Box::pin(self.commit_pushed(host, &folder, &log, entry)).await,
+                    None => {
+                        Box::pin(self.commit_pushed(host, connection, (&folder, &log), entry)).await
+                    }
                 }
             }
         }
@@ -55,8 +57,8 @@ impl Engine {
     async fn commit_pushed(
         &self,
         host: &dyn Host,
-        folder: &Folder,
-        log: &Log,
+        connection: &ConnectionId,
+        (folder, log): (&Folder, &Log),
         entry: Prepared,
     ) -> Result<Receipt, Failure> {
         if log.stands(entry.number.next(), Mark::Prepared).await? {
@@ -65,7 +67,8 @@ impl Engine {
         check_late(folder, log, &entry.next.late_handled, entry.number).await?;
         let path = StoredReading::path(&entry.owner.run_id);
         let reading = StoredReading::load(folder, &path).await?;
-        let acknowledged = Acknowledged::load(folder, entry.number).await?;
+        let acknowledged = Acknowledged::load(folder, &acks(&entry)).await?;
+        lost::check_entry(connection, folder, log, &entry).await?;
         let version = reading.start.definition_version;
         let definition = definition(folder, version).await?;
         let limits = self.connectors.destination(&definition)?.capabilities().into();

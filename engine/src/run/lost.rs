@@ -1,18 +1,22 @@
-//! Commits that the schedule knows of and the log does not hold any more.
+//! Runs that somebody else knows of and the log does not hold any more.
 //!
-//! A store that is brought back from an old backup is whole, so nothing in it shows that it went back
-//! in time. What its lost commits added at the destination and the source dropped since would stay
-//! there for ever, and every run would be green. Only somebody else can know.
+//! A store that is brought back from an old backup is whole, so nothing in its log shows that it went
+//! back in time. What its lost runs sent and the source dropped since would stay at the destination
+//! for ever, and every run would be green. The schedule knows of the commits; what a run leaves
+//! beside the log when it begins to send knows of those that never came to a commit.
 
 use tidemark_model::{
-    entry::RunNumber,
+    entry::{Prepared, RunNumber},
     exception::Verdict,
     failure::{Failure, FailureKind, Side},
     ids::ConnectionId,
 };
 
-use super::{Engine, decision};
-use crate::log::Log;
+use super::{Engine, acknowledgement::senders, decision};
+use crate::{
+    log::Log,
+    store::{Folder, StoreError},
+};
 
 impl Engine {
     /// Checks that the log reaches at least up to a commit that is known elsewhere, unless an
@@ -43,10 +47,75 @@ impl Engine {
         let message = format!(
             "the store went back in time: the log of {connection} {found}, and commit {known} was made"
         );
-        Err(Failure::new(FailureKind::Corrupt, Side::Platform, message).hint(format!(
-            "put the store's newer objects back. If they are lost: `tidemark start {connection} --resend` \
-             sends every record again; what only the lost commits added and the source dropped since \
-             stays at the destination, where `tidemark verify {connection}` finds it if it can be read"
-        )))
+        Err(lost(connection, message))
     }
+}
+
+/// Checks that the log holds every run above its newest commit that began to send.
+///
+/// # Errors
+/// `Corrupt` if it does not, or the store's.
+pub(super) async fn check_senders(
+    connection: &ConnectionId,
+    folder: &Folder,
+    log: &Log,
+) -> Result<(), Failure> {
+    for entry in log.unfinished() {
+        if let Some(run_id) = stranger(folder, entry.number, Some(entry)).await? {
+            return Err(unknown(connection, entry.number, &run_id));
+        }
+    }
+    let next = log.next_number();
+    match stranger(folder, next, None).await? {
+        Some(run_id) => Err(unknown(connection, next, &run_id)),
+        None => Ok(()),
+    }
+}
+
+/// The same for the number of a run that is about to be committed, unless it carries out that every
+/// record be sent again.
+///
+/// # Errors
+/// As [`check_senders`].
+pub(super) async fn check_entry(
+    connection: &ConnectionId,
+    folder: &Folder,
+    log: &Log,
+    entry: &Prepared,
+) -> Result<(), Failure> {
+    let Some(run_id) = stranger(folder, entry.number, Some(entry)).await? else { return Ok(()) };
+    let done = log.newest_commit().map_or(0, |newest| newest.manifest.decided);
+    let carried_out = decision::decisions(folder, done).await?.into_iter();
+    let mut carried_out = carried_out.filter(|one| one.number <= entry.next.decided);
+    if carried_out.any(|decision| decision.verdict == Verdict::SendAgain) {
+        return Ok(());
+    }
+    Err(unknown(connection, entry.number, &run_id))
+}
+
+/// A run that began to send under a number and is not the one that the log holds there.
+async fn stranger(
+    folder: &Folder,
+    number: RunNumber,
+    entry: Option<&Prepared>,
+) -> Result<Option<String>, StoreError> {
+    let known = entry.map(|entry| entry.owner.run_id.as_str());
+    let senders = senders(folder, number).await?;
+    Ok(senders.into_iter().find(|sender| known != Some(sender)))
+}
+
+fn unknown(connection: &ConnectionId, number: RunNumber, run_id: &str) -> Failure {
+    let message = format!(
+        "the store lost an entry or went back in time: the workflow run {run_id} began to send as \
+         run {number} of {connection}, and the log does not know it"
+    );
+    lost(connection, message)
+}
+
+fn lost(connection: &ConnectionId, message: String) -> Failure {
+    Failure::new(FailureKind::Corrupt, Side::Platform, message).hint(format!(
+        "put the store's newer objects back. If they are lost: `tidemark start {connection} --resend` \
+         sends every record again; what only the lost runs added and the source dropped since \
+         stays at the destination, where `tidemark verify {connection}` finds it if it can be read"
+    ))
 }

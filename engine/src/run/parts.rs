@@ -3,18 +3,15 @@
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
-use tidemark_model::{
-    entry::{FORMAT, RunNumber},
-    receipt::Cost,
-};
+use tidemark_model::{entry::FORMAT, receipt::Cost};
 
-use super::acknowledgement::{Refused, acks};
+use super::acknowledgement::Refused;
 use crate::{
     port::{Batch, Rejection},
     store::{Folder, StoreError},
 };
 
-/// `acks/<number>/<batch>-<step>.split`: how far a batch was when one of its requests failed. The
+/// `acks/<number>/<run id>/<batch>-<step>.split`: how far a batch was when one of its requests failed. The
 /// next attempt goes on from there: a batch that takes many requests would never end at a
 /// destination that fails some of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,17 +35,17 @@ impl Split {
 
     pub(super) async fn load(
         folder: &Folder,
-        number: RunNumber,
+        acks: &str,
         (batch, step): (usize, u32),
     ) -> Result<Self, StoreError> {
-        let path = path(number, batch, step);
+        let path = path(acks, batch, step);
         let found = folder.document(&path).await?;
         found.ok_or(StoreError::Missing { path })
     }
 }
 
-fn path(number: RunNumber, batch: usize, step: u32) -> String {
-    format!("{}/{batch:08}-{step:06}.split", acks(number))
+fn path(acks: &str, batch: usize, step: u32) -> String {
+    format!("{acks}/{batch:08}-{step:06}.split")
 }
 
 /// A batch on its way.
@@ -104,7 +101,7 @@ impl Parts {
     /// # Errors
     /// `Damaged` for a split that does not fit the batch.
     pub(super) fn of(
-        number: RunNumber,
+        acks: &str,
         batch: usize,
         records: Batch,
         split: Option<&Split>,
@@ -117,7 +114,7 @@ impl Parts {
         let mut open = Vec::new();
         for place in &split.open {
             let writes = records.writes.get(place.clone()).ok_or_else(|| StoreError::Damaged {
-                path: path(number, batch, split.step),
+                path: path(acks, batch, split.step),
                 reason: "it names records that its batch does not hold".to_owned(),
             })?;
             let records = Batch { kind: records.kind, writes: writes.to_vec() };
@@ -172,7 +169,7 @@ impl Parts {
     ///
     /// # Errors
     /// The store's.
-    pub(super) async fn keep(&self, folder: &Folder, number: RunNumber) -> Result<(), StoreError> {
+    pub(super) async fn keep(&self, folder: &Folder, acks: &str) -> Result<(), StoreError> {
         let open = places(&self.open);
         if open == self.before {
             return Ok(());
@@ -185,7 +182,7 @@ impl Parts {
             refused: self.refused.clone(),
             cost: self.cost,
         };
-        let path = path(number, split.batch, split.step);
+        let path = path(acks, split.batch, split.step);
         folder.establish(&path, &split).await.map(drop)
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     Engine,
-    acknowledgement::{self, Acknowledged, Acknowledgement},
+    acknowledgement::{self, Acknowledged, Acknowledgement, acks},
     definition,
     fence::Fence,
     overtaken, own,
@@ -59,11 +59,12 @@ impl Engine {
             return Ok(pushed(&entry, &[]));
         };
         let changes = ChangeSet::open(&folder, changes).await?;
-        let done = Acknowledged::load(&folder, number).await?;
-        let push = Push::new(host, &folder, &changes, done);
+        let acks = acks(&entry);
+        let done = Acknowledged::load(&folder, &acks).await?;
+        let push = Push::new(host, &folder, &changes, (&acks, done));
         if !push.is_done() {
             wait_until(host.clock(), entry.send_from).await?;
-            acknowledgement::begin_attempt(&folder, number).await?;
+            acknowledgement::begin_attempt(&folder, &acks).await?;
             self.send(host, &folder, &log, &entry, &push).await?;
         }
         let batches = push.finish(&entry)?;
@@ -104,7 +105,7 @@ impl Engine {
         }
         let simultaneous = destination.capabilities().simultaneous_batches.max(1);
         for kind in [BatchKind::Remove, BatchKind::Write] {
-            push.all_of(kind, entry.number, &sender, simultaneous).await?;
+            push.all_of(kind, &sender, simultaneous).await?;
         }
         Ok(())
     }
@@ -115,6 +116,8 @@ struct Push<'p> {
     host: &'p dyn Host,
     folder: &'p Folder,
     changes: &'p ChangeSet,
+    /// The folder of its acknowledgements.
+    acks: &'p str,
     total: u64,
     acknowledged: Mutex<BTreeMap<usize, Acknowledgement>>,
     /// How far earlier attempts came with batches that are not acknowledged.
@@ -127,7 +130,7 @@ impl<'p> Push<'p> {
         host: &'p dyn Host,
         folder: &'p Folder,
         changes: &'p ChangeSet,
-        done: Acknowledged,
+        (acks, done): (&'p str, Acknowledged),
     ) -> Self {
         let acknowledged: BTreeMap<_, _> =
             done.batches.into_iter().map(|ack| (ack.batch, ack)).collect();
@@ -136,6 +139,7 @@ impl<'p> Push<'p> {
             host,
             folder,
             changes,
+            acks,
             total: changes.batches().iter().map(|batch| batch.record_count).sum(),
             acknowledged: Mutex::new(acknowledged),
             begun: done.begun,
@@ -158,7 +162,6 @@ impl<'p> Push<'p> {
     async fn all_of(
         &self,
         kind: BatchKind,
-        number: RunNumber,
         sender: &Sender<'_>,
         simultaneous: usize,
     ) -> Result<(), Failure> {
@@ -178,7 +181,7 @@ impl<'p> Push<'p> {
             .take_while(|_| futures::future::ready(!lanes.is_closed()))
             .map(|index| self.changes.load(index).map(move |batch| (index, batch)))
             .buffered(simultaneous)
-            .map(|(index, batch)| Box::pin(self.one(index, batch, number, sender, &lanes)))
+            .map(|(index, batch)| Box::pin(self.one(index, batch, sender, &lanes)))
             .buffer_unordered(simultaneous * 2)
             .boxed();
         while let Some(outcome) = sent.next().await {
@@ -194,7 +197,6 @@ impl<'p> Push<'p> {
         &self,
         index: usize,
         batch: Result<Batch, StoreError>,
-        number: RunNumber,
         sender: &Sender<'_>,
         lanes: &Semaphore,
     ) -> Result<(), Failure> {
@@ -202,9 +204,9 @@ impl<'p> Push<'p> {
         let record_count = batch.writes.len() as u64;
         if defect::on(Defect::AcknowledgeFirst) {
             let ack = Acknowledgement::new(index, record_count, Vec::new(), Cost::default());
-            ack.keep(self.folder, number).await?;
+            ack.keep(self.folder, self.acks).await?;
         }
-        let mut parts = Parts::of(number, index, batch, self.begun.get(&index))?;
+        let mut parts = Parts::of(self.acks, index, batch, self.begun.get(&index))?;
         // They are closed after a failure, which is the one to be told.
         let Ok(lane) = lanes.acquire().await else { return Ok(()) };
         let answered = sender.apply(&mut parts).await;
@@ -215,12 +217,12 @@ impl<'p> Push<'p> {
         if let Err(failure) = answered {
             if failure.kind.retryable() {
                 // It spares requests, and nothing more: the failure is the one to be told.
-                parts.keep(self.folder, number).await.ok();
+                parts.keep(self.folder, self.acks).await.ok();
             }
             return Err(failure);
         }
         let ack = Acknowledgement::new(index, record_count, parts.refused, parts.cost);
-        let ack = ack.keep(self.folder, number).await?;
+        let ack = ack.keep(self.folder, self.acks).await?;
         let count = {
             let mut acknowledged = self.acknowledged();
             acknowledged.insert(index, ack);

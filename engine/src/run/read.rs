@@ -18,7 +18,7 @@ use tidemark_model::{
 use super::{
     Engine, base_commit,
     decision::{self, Orders},
-    definition, exception, later,
+    definition, exception, later, lost,
     preview::check_base,
     reading::StoredReading,
     resend::Edit,
@@ -154,6 +154,9 @@ impl Engine {
         let run_id = &host.owner().run_id;
         let manifest = base.map(|base| &base.manifest);
         let orders = Orders::load(folder, manifest, start.decided, (run_id, version)).await?;
+        if !orders.send_again {
+            lost::check_senders(connection, folder, log).await?;
+        }
         if purpose == Purpose::Run {
             check_base(folder, orders.exactly.as_ref(), &start, run_id).await?;
         }
