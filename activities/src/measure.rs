@@ -59,8 +59,8 @@ pub(crate) fn committed(receipt: &Receipt) {
     for (became, count) in [
         ("added", push.added),
         ("changed", push.changed),
-        ("removed", push.removed),
-        ("repeated", push.repeated),
+        ("removed", push.removals()),
+        ("repeated", push.rewrites()),
         ("rejected", push.rejected),
     ] {
         counter!(RECORDS, "became" => became).increment(count);

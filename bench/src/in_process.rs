@@ -50,7 +50,7 @@ impl Sync {
 /// The first sync of a connection, into a store of its own.
 pub(crate) async fn first_sync(definition: &Definition) -> anyhow::Result<Sync> {
     let folder = TempDir::with_prefix("tidemark-bench-")?;
-    let store = Store::open(&format!("file://{}/store", folder.path().display()))?;
+    let store = Store::make(&format!("file://{}/store", folder.path().display()))?;
     let engine = engine(&store, folder.path())?;
     first_sync_into(&engine, definition).await
 }

@@ -86,7 +86,7 @@ impl Stage {
         setup::ensure_search_attributes(&client).await?;
 
         let store_url = format!("file://{}/store", folder.path().display());
-        let store = Store::open(&store_url)?;
+        let store = Store::make(&store_url)?;
         let cluster = ScheduleClient::new(&client).cluster_id().await?;
         let identity = StoreIdentity { namespace: NAMESPACE.to_owned(), cluster };
         definitions::claim(&store, &identity).await?;

@@ -192,7 +192,10 @@ impl Error {
             | Self::NoRow { .. }
             | Self::Schedule(ScheduleError::NotFound { .. }) => Exit::NotFound,
             Self::Store(
-                StoreError::Open { .. } | StoreError::Folder { .. } | StoreError::Access { .. },
+                StoreError::Open { .. }
+                | StoreError::Folder { .. }
+                | StoreError::NoFolder { .. }
+                | StoreError::Access { .. },
             )
             | Self::StoreSilent { .. }
             | Self::Connect(_)

@@ -78,7 +78,7 @@ impl Session {
     pub(crate) async fn store(&self) -> Result<&Store, Error> {
         self.store
             .get_or_try_init(|| async {
-                let store = self.open_store()?;
+                let store = Store::open(self.store_address()?)?;
                 let (_, client) = settings()?;
                 within_limit(&store, definitions::verify(&store, &client.namespace)).await??;
                 Ok(store)
@@ -145,7 +145,7 @@ impl Session {
     /// It is another's, or the store or Temporal does not answer.
     pub(crate) async fn claim_store(&self) -> Result<Store, Error> {
         let temporal = self.temporal().await?;
-        let store = self.open_store()?;
+        let store = Store::make(self.store_address()?)?;
         let identity = StoreIdentity {
             namespace: temporal.namespace.clone(),
             cluster: temporal.schedules.cluster_id().await?,
@@ -154,9 +154,9 @@ impl Session {
         Ok(store)
     }
 
-    fn open_store(&self) -> Result<Store, Error> {
+    fn store_address(&self) -> Result<&str, Error> {
         let address = self.place.store.as_deref().filter(|address| !address.is_empty());
-        Ok(Store::open(address.ok_or(Error::NoStore)?)?)
+        address.ok_or(Error::NoStore)
     }
 
     /// Says on stderr where something is about to be changed.

@@ -14,7 +14,7 @@ fn apply(place: &Place, id: &str, applied_at: &str) {
     let text = GOOD.replace("acme/news", id);
     let file = SourceText { name: "good.toml".to_owned(), text };
     let definition = parse(&[file], &[]).unwrap().remove(0);
-    let store = Store::open(&place.store_url()).unwrap();
+    let store = Store::make(&place.store_url()).unwrap();
     let stored = StoredDefinition {
         version: 1,
         applied_at: applied_at.parse().unwrap(),
@@ -37,7 +37,7 @@ fn remember(place: &Place, id: &str, minutes: i64) {
             "signs": { "awake_at": at },
         } },
     });
-    let folder = Store::open(&place.store_url()).unwrap().root();
+    let folder = Store::make(&place.store_url()).unwrap().root();
     let version = Formatted::new(version);
     let path = format!("monitor/memory/{:012}.json", 1_000 - minutes);
     let establish = folder.establish(&path, &version);

@@ -123,7 +123,7 @@ impl Ran {
             .claimed()
             .with("ACME_KEY", KEY)
             .with("RECORD_KEY", RECORD_KEY);
-        let store = Store::open(&place.store_url()).unwrap();
+        let store = Store::make(&place.store_url()).unwrap();
         let connectors = HttpConnectors::new(Secrets).unwrap();
         let engine = Engine::new(store, Arc::new(connectors), Settings::default());
         let mut ran = Self {

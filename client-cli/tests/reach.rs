@@ -97,7 +97,10 @@ fn stores_that_cannot_be_used() {
         assert!(!answer.to_string().contains("hunter2"), "{answer}");
         assert_answer!(name, answer);
     }
-    assert_answer!("store_not_set_up", Place::new().with_store().call(get));
+    let place = Place::new().with_store();
+    assert_answer!("store_not_there", place.call(get));
+    std::fs::create_dir(place.path().join("store")).unwrap();
+    assert_answer!("store_not_set_up", place.call(get));
     let elsewhere = Place::new().with_store().claimed().with("TEMPORAL_NAMESPACE", "staging");
     assert_answer!("store_of_another_namespace", elsewhere.call(get));
 }

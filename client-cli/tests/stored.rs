@@ -14,14 +14,14 @@ impl Place {
     pub(crate) fn claimed(self) -> Self {
         let identity =
             StoreIdentity { namespace: "default".to_owned(), cluster: "a-cluster".to_owned() };
-        let store = Store::open(&self.store_url()).unwrap();
+        let store = Store::make(&self.store_url()).unwrap();
         block_on(definitions::claim(&store, &identity)).unwrap();
         self
     }
 
     /// Stores versions of the connection `acme/news`: its definition, or its removal.
     fn storing(self, versions: &[Option<&Definition>]) -> Self {
-        let store = Store::open(&self.store_url()).unwrap();
+        let store = Store::make(&self.store_url()).unwrap();
         let folder = store.connection(&"acme/news".parse().unwrap());
         for (version, definition) in (1..).zip(versions) {
             let stored = StoredDefinition {

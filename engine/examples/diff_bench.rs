@@ -188,7 +188,7 @@ fn run(folder: &Path, options: &Options<'_>) {
     let source = SourceText { name: "bench".to_owned(), text: DEFINITION.to_owned() };
     let definition = parse(&[source], &[]).expect("the definition is valid").remove(0);
     let folder = &fs::canonicalize(folder).expect("the folder was generated");
-    let store = Store::open(&format!("file://{}/store", folder.display())).expect("a store");
+    let store = Store::make(&format!("file://{}/store", folder.display())).expect("a store");
     let manifest = |name: &str| folder.join(format!("{name}.json"));
     let name = options.text("--next").unwrap_or("next").to_owned();
     let spill = folder.join("spill");

@@ -47,6 +47,7 @@ async fn a_mass_deletion_is_held_while_additions_and_changes_flow() {
     let receipt = world.run().await.receipt();
     assert_eq!(receipt.outcome, Outcome::Held);
     assert_eq!((receipt.push.removed, receipt.push.held, receipt.held_count), (11, 11, 11));
+    assert_eq!(receipt.push.removals(), 0);
     assert_eq!((receipt.push.added, receipt.push.changed, receipt.exception_count), (1, 1, 11));
     assert_eq!(world.destination().records().len(), 21);
     let hold = world.newest_commit().await.manifest.hold.unwrap();
@@ -68,6 +69,7 @@ async fn a_mass_deletion_is_held_while_additions_and_changes_flow() {
         (receipt.outcome, receipt.push.repeated, receipt.push.held),
         (Outcome::InStep, 11, 0)
     );
+    assert_eq!((receipt.push.removals(), receipt.push.rewrites()), (11, 0));
     assert_eq!(receipt.hold_rule, None);
     world.assert_in_step();
 }

@@ -134,7 +134,7 @@ impl World {
         ends.add_destination(RECORD_KEY);
 
         let folder = TempDir::new().unwrap();
-        let store = Store::open(&format!("file://{}/store", folder.path().display())).unwrap();
+        let store = Store::make(&format!("file://{}/store", folder.path().display())).unwrap();
         let connectors = Arc::new(HttpConnectors::new(Secrets).unwrap());
         let engine = Engine::new(store.clone(), connectors, Settings::default());
 

@@ -82,6 +82,10 @@ pub struct PushCounts {
     pub removed: u64,
     /// Sent again though unchanged: dirty keys, retries, a new destination.
     pub repeated: u64,
+    /// Those of them that remove: what was held before and is approved now, and what a run that
+    /// died had sent.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repeated_removals: u64,
     pub acknowledged: u64,
     pub rejected: u64,
     /// Removals that were not sent: they wait for an operator.
@@ -95,6 +99,23 @@ impl PushCounts {
     pub fn sent(&self) -> u64 {
         (self.added + self.changed + self.removed + self.repeated).saturating_sub(self.held)
     }
+
+    /// The records that are removed at the destination.
+    #[must_use]
+    pub fn removals(&self) -> u64 {
+        self.removed.saturating_sub(self.held) + self.repeated_removals
+    }
+
+    /// The records that are written again.
+    #[must_use]
+    pub fn rewrites(&self) -> u64 {
+        self.repeated.saturating_sub(self.repeated_removals)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What a run cost on one side: its requests that were answered. One whose failure ended an attempt

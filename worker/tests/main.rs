@@ -66,7 +66,7 @@ impl World {
     }
 
     async fn claim(&self, namespace: &str, cluster: &str) {
-        let store = Store::open(&address(&self.folder)).unwrap();
+        let store = Store::make(&address(&self.folder)).unwrap();
         let identity =
             StoreIdentity { namespace: namespace.to_owned(), cluster: cluster.to_owned() };
         claim(&store, &identity).await.unwrap();

@@ -128,7 +128,7 @@ async fn world() -> World {
     world.config.renew_after = 1;
     let file = SourceText { name: "a.toml".to_owned(), text: DEFINITION.to_owned() };
     let definition = parse(&[file], &[]).unwrap().remove(0);
-    let folder = Store::open(&address(&world.folder)).unwrap().connection(definition.id());
+    let folder = Store::make(&address(&world.folder)).unwrap().connection(definition.id());
     let version = StoredDefinition {
         version: 1,
         applied_at: Timestamp::UNIX_EPOCH,

@@ -58,7 +58,7 @@ impl SecretLookup for Secret {
 
 pub(super) async fn measure(options: &Options) -> anyhow::Result<Vec<Figure>> {
     let folder = TempDir::with_prefix("tidemark-bench-")?;
-    let store = Store::open(&format!("file://{}/store", folder.path().display()))?;
+    let store = Store::make(&format!("file://{}/store", folder.path().display()))?;
     let simulator = Simulator::start(([127, 0, 0, 1], 0).into()).await?;
     let world = simulator.world();
     world.add_account(SOURCE_KEY);

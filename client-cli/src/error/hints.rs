@@ -198,6 +198,9 @@ fn store_hint(error: &StoreError) -> Vec<String> {
         StoreError::Open { .. } | StoreError::Folder { .. } | StoreError::Access { .. } => {
             "look at the store's address, rights and space (TIDEMARK_STORE)"
         }
+        StoreError::NoFolder { .. } => {
+            "look whether its disk is there and at TIDEMARK_STORE; a new store is made by `tidemark setup`"
+        }
         StoreError::Missing { .. } | StoreError::Damaged { .. } => {
             "bring the object back from a backup of the store"
         }

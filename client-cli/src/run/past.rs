@@ -231,7 +231,7 @@ impl Entry for Run {
             Cell::new(&self.outcome).tone(tone(&self.outcome)),
             count(|receipt| receipt.push.added),
             count(|receipt| receipt.push.changed),
-            count(|receipt| receipt.push.removed.saturating_sub(receipt.push.held)),
+            count(|receipt| receipt.push.removals()),
             count(|receipt| receipt.held_count),
             count(|receipt| receipt.rejected_count),
             count(|receipt| receipt.waived_count),

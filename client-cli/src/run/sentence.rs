@@ -57,8 +57,8 @@ fn push_sentence(push: &PushCounts) -> String {
     let counts = [
         (push.added, "added"),
         (push.changed, "changed"),
-        (push.removed.saturating_sub(push.held), "removed"),
-        (push.repeated, "sent again"),
+        (push.removals(), "removed"),
+        (push.rewrites(), "sent again"),
         (push.rejected, "rejected"),
         (push.held, "held"),
     ];

@@ -282,6 +282,7 @@ impl<'a> Outcomes<'a> {
             if !covered && self.rules.propagate {
                 self.changes.remove(key, id)?;
                 self.tally.push.repeated += 1;
+                self.tally.push.repeated_removals += 1;
             }
         }
         if decision.next != Next::Same {

@@ -65,6 +65,7 @@ impl Tally {
         self.push.changed += other.push.changed;
         self.push.removed += other.push.removed;
         self.push.repeated += other.push.repeated;
+        self.push.repeated_removals += other.push.repeated_removals;
     }
 
     /// The counts of the next snapshot, and those of the receipt.

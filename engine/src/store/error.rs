@@ -11,6 +11,8 @@ pub enum StoreError {
     Open { url: String, source: object_store::Error },
     #[error("the store's folder {folder} cannot be made")]
     Folder { folder: String, source: std::io::Error },
+    #[error("the store's folder {folder} is not there")]
+    NoFolder { folder: String },
     #[error("the store failed to {operation} {path}")]
     Access { operation: &'static str, path: String, source: object_store::Error },
     #[error("{path} is missing from the store, though an entry names it")]
@@ -27,7 +29,10 @@ impl From<StoreError> for Failure {
             StoreError::Address { .. } => {
                 (FailureKind::Invalid, "set TIDEMARK_STORE to file:///folder or s3://bucket/prefix")
             }
-            StoreError::Open { .. } | StoreError::Folder { .. } | StoreError::Access { .. } => (
+            StoreError::Open { .. }
+            | StoreError::Folder { .. }
+            | StoreError::NoFolder { .. }
+            | StoreError::Access { .. } => (
                 FailureKind::Transient,
                 "look at the store's space, rights and address (TIDEMARK_STORE); the run goes on by itself once it answers",
             ),

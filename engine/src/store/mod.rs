@@ -29,12 +29,36 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens `file:///folder` (made if missing) or `s3://bucket/prefix`. The credentials of S3
-    /// come from the `AWS_*` variables that are not empty.
+    /// Opens `file:///folder` or `s3://bucket/prefix`. The credentials of S3 come from the `AWS_*`
+    /// variables that are not empty.
     ///
     /// # Errors
-    /// An address that is no URL, of an unknown scheme, or a folder that cannot be made.
+    /// An address that is no URL or of an unknown scheme, or a folder that is not there: whose disk
+    /// is not mounted would be taken for a store that holds nothing.
     pub fn open(address: &str) -> Result<Self, StoreError> {
+        Self::at(address, |folder| match folder.is_dir() {
+            true => Ok(()),
+            false => Err(StoreError::NoFolder { folder: folder.display().to_string() }),
+        })
+    }
+
+    /// Opens a store that may be new: a folder that is not there is made.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), or the folder cannot be made.
+    pub fn make(address: &str) -> Result<Self, StoreError> {
+        Self::at(address, |folder| {
+            std::fs::create_dir_all(folder).map_err(|source| StoreError::Folder {
+                folder: folder.display().to_string(),
+                source,
+            })
+        })
+    }
+
+    fn at(
+        address: &str,
+        prepare: impl FnOnce(&std::path::Path) -> Result<(), StoreError>,
+    ) -> Result<Self, StoreError> {
         let url = Url::parse(address)
             .map_err(|source| StoreError::Address { reason: source.to_string() })?;
         if !url.username().is_empty() || url.password().is_some() {
@@ -48,10 +72,7 @@ impl Store {
                 let folder = url.to_file_path().map_err(|()| StoreError::Address {
                     reason: "a local store is file:///absolute/folder".to_owned(),
                 })?;
-                std::fs::create_dir_all(&folder).map_err(|source| StoreError::Folder {
-                    folder: folder.display().to_string(),
-                    source,
-                })?;
+                prepare(&folder)?;
                 // Folders go with their last object, or a year of runs leaves thousands of them.
                 let objects = LocalFileSystem::new_with_prefix(&folder)
                     .map_err(opened)?

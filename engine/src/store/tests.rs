@@ -168,6 +168,17 @@ fn an_address_is_a_local_folder_or_a_bucket() {
 }
 
 #[test]
+fn a_folder_that_is_not_there_is_no_empty_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = Url::from_directory_path(folder.path().join("store")).unwrap();
+    let error = Store::open(address.as_str()).unwrap_err();
+    assert!(matches!(error, StoreError::NoFolder { .. }), "{error}");
+    assert!(!folder.path().join("store").exists());
+    Store::make(address.as_str()).unwrap();
+    Store::open(address.as_str()).unwrap();
+}
+
+#[test]
 fn a_bucket_opens_with_its_prefix() {
     // Another test may have been first.
     drop(rustls::crypto::ring::default_provider().install_default());

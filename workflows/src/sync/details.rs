@@ -117,8 +117,8 @@ fn counts(push: &PushCounts) -> String {
     let parts: Vec<String> = [
         (push.added, "added"),
         (push.changed, "changed"),
-        (push.removed, "removed"),
-        (push.repeated, "repeated"),
+        (push.removals(), "removed"),
+        (push.rewrites(), "repeated"),
         (push.held, "held"),
     ]
     .into_iter()
