@@ -57,6 +57,16 @@ fn a_literal_secret_is_not_repeated() {
 }
 
 #[test]
+fn a_filter_of_log_lines_that_is_none_is_refused_by_every_role() {
+    for role in ["worker", "monitor", "gateway"] {
+        let answer = Place::new().with_store().with("TIDEMARK_LOG", "inof").call([role]);
+        assert_eq!(answer.code, 2, "{role}: {answer}");
+        let said = "error: TIDEMARK_LOG: `inof` is not a filter for log lines";
+        assert!(answer.stderr.contains(said), "{role}: {answer}");
+    }
+}
+
+#[test]
 fn a_worker_without_a_store_says_what_is_missing() {
     let answer = Place::new().call(["worker"]);
     assert_eq!(answer.code, 2, "{answer}");

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use serde::Deserialize;
 use tidemark_model::ids::AccountId;
-use tidemark_process::{ConfigError, Flags, Layers, LogFormat, Role, Setting};
+use tidemark_process::{ConfigError, Flags, Layers, LogFormat, Role, Setting, log_filter};
 
 use crate::setting::{self, SETTINGS};
 
@@ -78,7 +78,7 @@ impl GatewayConfig {
             max_requests: layers.count(setting::MAX_REQUESTS)?,
             request_timeout: layers.duration(setting::REQUEST_TIMEOUT)?,
             grace_period: layers.duration(setting::GRACE_PERIOD)?,
-            log: layers.required(setting::LOG)?,
+            log: layers.needed(setting::LOG, log_filter)?,
             log_format: layers.needed(setting::LOG_FORMAT, |text| text.parse::<LogFormat>())?,
             tokens: layers.section("token")?.unwrap_or_default(),
         })

@@ -14,4 +14,4 @@ pub use flags::{Flags, Role};
 pub use layers::{ConfigError, Layers, SettingsFile, variable};
 pub use setting::Setting;
 pub use signal::stop_signal;
-pub use telemetry::{LogFormat, init_logs, recorder};
+pub use telemetry::{LogFormat, init_logs, log_filter, recorder};

@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter,
+    filter::{Directive, LevelFilter},
+};
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +30,27 @@ impl FromStr for LogFormat {
             "json" => Ok(Self::Json),
             _ => Err("is neither `text` nor `json`"),
         }
+    }
+}
+
+/// A filter of log lines that means what its author wrote: a word that is no level would be taken
+/// for a part of the program, and hush all the others.
+///
+/// # Errors
+/// What of it is neither a level nor a part of the program with one.
+pub fn log_filter(text: &str) -> Result<String, String> {
+    let understood = |directive: &str| match directive.contains('=') {
+        true => directive.parse::<Directive>().is_ok(),
+        false => directive.parse::<LevelFilter>().is_ok(),
+    };
+    // An empty one says nothing.
+    match text.split(',').find(|directive| !directive.is_empty() && !understood(directive)) {
+        None => Ok(text.to_owned()),
+        Some(directive) => Err(format!(
+            "is not a filter for log lines: `{directive}` is neither a level (error, warn, info, \
+             debug, trace, off) nor a part of the program with one, such as \
+             `tidemark_engine=debug`"
+        )),
     }
 }
 
@@ -99,6 +123,25 @@ mod tests {
 
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
+        }
+    }
+
+    #[test]
+    fn a_filter_is_levels_and_parts_with_a_level() {
+        for good in ["info", "OFF", "3", "info,tidemark_engine=debug", "tidemark_engine=debug,"] {
+            assert_eq!(log_filter(good).unwrap(), good);
+        }
+        let refused = [
+            ("inof", "inof"),
+            ("nonsense!!", "nonsense!!"),
+            ("info,tidemark_engine", "tidemark_engine"),
+            ("info, debug", " debug"),
+            ("tidemark_engine=inof", "tidemark_engine=inof"),
+            ("=", "="),
+        ];
+        for (bad, named) in refused {
+            let reason = log_filter(bad).unwrap_err();
+            assert!(reason.contains(&format!("lines: `{named}` is neither")), "{bad}: {reason}");
         }
     }
 

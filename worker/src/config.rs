@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use bytesize::ByteSize;
 use tidemark_activities::HeartbeatTimes;
 use tidemark_engine::run::FenceTimes;
-use tidemark_process::{ConfigError, Flags, Layers, LogFormat, Role, Setting};
+use tidemark_process::{ConfigError, Flags, Layers, LogFormat, Role, Setting, log_filter};
 use tidemark_schedules::ProjectionSettings;
 
 use crate::setting::{self, SETTINGS};
@@ -71,7 +71,7 @@ impl WorkerConfig {
                 .map_or_else(std::env::temp_dir, PathBuf::from),
             grace_period: layers.duration(setting::GRACE_PERIOD)?,
             ops_address: layers.address(setting::OPS_ADDRESS)?,
-            log: layers.required(setting::LOG)?,
+            log: layers.needed(setting::LOG, log_filter)?,
             log_format: layers.needed(setting::LOG_FORMAT, |text| text.parse::<LogFormat>())?,
             heartbeat_timeout: layers.duration(setting::HEARTBEAT_TIMEOUT)?,
             heartbeat: HeartbeatTimes {

@@ -40,6 +40,7 @@ fn what_is_wrong_is_said_with_its_place() {
         load(&[], &format!("{STORE}\nlisten = 'here'")),
         load(&[], &format!("{STORE}\nmax_requests = 0")),
         load(&[], &format!("{STORE}\ntokens = 1")),
+        load(&[("TIDEMARK_LOG", "inof")], STORE),
         load(&[], &token("secret = 'env:A'")),
         load(&[], &token("secret = 'env:A'\naccounts = ['Acme']")),
         load(&[], &token("secret = 'env:A'\naccounts = ['acme']\nname = 'x'")),

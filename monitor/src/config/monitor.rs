@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use jiff::SignedDuration;
 use tidemark_model::definition::Problems;
-use tidemark_process::{ConfigError, Flags, Layers, LogFormat, Role, Setting};
+use tidemark_process::{ConfigError, Flags, Layers, LogFormat, Role, Setting, log_filter};
 use tidemark_schedules::ProjectionSettings;
 use url::Url;
 
@@ -111,7 +111,7 @@ impl MonitorConfig {
             dead_man,
             web_ui: layers.optional(setting::WEB_UI, |text| text.parse::<Url>())?,
             ops_address: layers.address(setting::OPS_ADDRESS)?,
-            log: layers.required(setting::LOG)?,
+            log: layers.needed(setting::LOG, log_filter)?,
             log_format: layers.needed(setting::LOG_FORMAT, |text| text.parse::<LogFormat>())?,
             sinks,
         })

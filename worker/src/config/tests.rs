@@ -65,6 +65,8 @@ fn what_is_wrong_is_said_with_its_place() {
         refused(&[], &[], &format!("{STORE}\ngrace_periode = '1s'")),
         refused(&[], &[], &format!("{STORE}\ncolour = 'blue'")),
         refused(&[], &[], &format!("{STORE}\nlog_format = 'xml'")),
+        refused(&["--log", "nonsense!!"], &[], STORE),
+        refused(&[], &[("TIDEMARK_LOG", "info,tidemark_engine")], STORE),
         refused(&[], &[], "store = "),
         refused(&["--heartbeat-patience", "20s"], &[], STORE),
         refused(&["--heartbeat-interval", "15s"], &[], STORE),

@@ -44,6 +44,8 @@ fn what_is_wrong_is_said_and_no_secret_with_it() {
         "pass_every is 120s: say more than 0s, and a minute at most"
     );
     assert!(refused("").starts_with("`store` is missing"));
+    let log = refused(&format!("{STORE}\nlog = 'inof'"));
+    assert!(log.starts_with("`log` in monitor.toml: `inof` is not a filter"), "{log}");
     let dead_man = refused(&format!("{STORE}\ndead_man = 'http://ping.example.com/x'"));
     assert!(dead_man.contains("without TLS"), "{dead_man}");
     let dead_man = refused(&format!("{STORE}\ndead_man = 'https://me:s3cret@ping.example.com/'"));
