@@ -44,6 +44,26 @@ fn it_answers_and_ends_when_it_is_asked_to() {
 }
 
 #[test]
+fn its_log_in_a_pipe_has_no_colours() {
+    let place = place("env:REPORTS");
+    let mut gateway = place
+        .command(ARGS)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(gateway.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let serves = lines.find(|line| line.contains("gateway serves"));
+    gateway.kill().unwrap();
+    gateway.wait().unwrap();
+
+    let serves = serves.expect("its log says when it serves");
+    assert!(serves.contains(" INFO "), "{serves}");
+    assert!(!serves.contains('\u{1b}'), "{serves:?}");
+}
+
+#[test]
 fn what_it_does_not_start_with() {
     let literal = "a-secret-in-the-file";
     let other = place("env:REPORTS").with("TEMPORAL_NAMESPACE", "staging");

@@ -6,6 +6,7 @@ use std::{
     sync::{Mutex, Once, PoisonError},
 };
 
+use anstream::{AutoStream, ColorChoice};
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{
@@ -61,7 +62,12 @@ pub fn log_filter(text: &str) -> Result<String, String> {
 pub fn init_logs(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     let parsed = EnvFilter::try_new(filter)
         .with_context(|| format!("`{filter}` is not a filter for log lines"))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr);
+    // A file or a container's log shows no colours: it shows their escapes.
+    let colours = AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(parsed)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr);
     let set = match format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
