@@ -89,7 +89,7 @@ impl Attempt {
         let temporal = context.client().connection().clone();
         let heart = Heart::new(context, times);
         let beating = tokio::spawn(Arc::clone(&heart).beat().instrument(span.clone()));
-        let host = ActivityHost::new(owner, Arc::clone(&heart), drain.asked, temporal);
+        let host = ActivityHost::new(owner, Arc::clone(&heart), drain.asked, temporal, stage);
         let over = drain.over;
         Self { host, heart, over, beating, number, stage, started: Instant::now(), running, span }
     }

@@ -7,7 +7,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -55,6 +55,7 @@ pub(crate) struct Heart {
     details: Mutex<Option<Progress>>,
     failure_count: AtomicU32,
     moved_at: Mutex<Timestamp>,
+    row_count: AtomicU64,
 }
 
 impl Heart {
@@ -69,6 +70,7 @@ impl Heart {
             failure_count: AtomicU32::new(
                 earlier.as_ref().map_or(0, |details| details.failure_count),
             ),
+            row_count: AtomicU64::new(earlier.as_ref().map_or(0, |details| details.row_count)),
             moved_at: Mutex::new(
                 earlier.and_then(|details| details.moved_at).unwrap_or_else(Timestamp::now),
             ),
@@ -86,9 +88,15 @@ impl Heart {
         self.failure_count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A page or batch is durable: failures count from here.
-    pub(crate) fn moved(&self) {
+    /// Rows or records that are durable, by all attempts.
+    pub(crate) fn row_count(&self) -> u64 {
+        self.row_count.load(Ordering::Relaxed)
+    }
+
+    /// A page or batch is durable, with it `row_count` rows or records: failures count from here.
+    pub(crate) fn moved(&self, row_count: u64) {
         self.failure_count.store(0, Ordering::Relaxed);
+        self.row_count.store(row_count, Ordering::Relaxed);
         *self.moved_at.lock().unwrap_or_else(PoisonError::into_inner) = Timestamp::now();
     }
 
@@ -149,6 +157,7 @@ impl Heart {
             progress: self.told(),
             failure_count: self.failure_count(),
             moved_at: Some(*self.moved_at.lock().unwrap_or_else(PoisonError::into_inner)),
+            row_count: self.row_count(),
         };
         // Keeps the SDK's own time-outs from expiring. It sends few of them.
         if let Err(error) = self.context.record_heartbeat(details.clone()).await {

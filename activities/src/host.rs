@@ -16,7 +16,10 @@ use temporalio_common::protos::temporal::api::{
     workflowservice::v1::DescribeWorkflowExecutionRequest,
 };
 use tidemark_engine::port::{Clock, Host, Stop, SystemClock};
-use tidemark_model::{entry::Owner, progress::Progress};
+use tidemark_model::{
+    entry::Owner,
+    progress::{Progress, Stage},
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -34,8 +37,31 @@ pub(crate) struct ActivityHost {
     draining: CancellationToken,
     connection: Connection,
     started: Instant,
-    /// The rows at the first report of this attempt and at the last one.
-    rows: Mutex<Option<(u64, u64)>>,
+    rows: Mutex<Rows>,
+}
+
+/// What the reports of an attempt say of its rows.
+struct Rows {
+    /// At the first report of this attempt.
+    first: Option<u64>,
+    /// The most that are known of, by all attempts.
+    most: u64,
+}
+
+impl Rows {
+    /// Before the first report. What earlier attempts did is no news when this one finds it again;
+    /// a comparison keeps nothing, and begins anew.
+    fn after(earlier: u64, stage: Stage) -> Self {
+        Self { first: None, most: if stage == Stage::Compute { 0 } else { earlier } }
+    }
+
+    /// Takes note of a report: the rows done by this attempt alone, and whether some are new.
+    fn take(&mut self, row_count: u64) -> (u64, bool) {
+        let first = *self.first.get_or_insert(row_count);
+        let moved = row_count > self.most;
+        self.most = row_count.max(self.most);
+        (row_count.saturating_sub(first), moved)
+    }
 }
 
 impl ActivityHost {
@@ -44,28 +70,28 @@ impl ActivityHost {
         heart: Arc<Heart>,
         draining: CancellationToken,
         connection: Connection,
+        stage: Stage,
     ) -> Self {
         Self {
             clock: SystemClock::default(),
             owner,
+            rows: Mutex::new(Rows::after(heart.row_count(), stage)),
             heart,
             draining,
             connection,
             started: Instant::now(),
-            rows: Mutex::new(None),
         }
     }
 
     /// Takes note of the rows; the rows done by this attempt alone.
     fn count(&self, row_count: u64) -> u64 {
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        let (first, last) = rows.unwrap_or((row_count, row_count));
-        if row_count > last {
+        let (done, moved) = rows.take(row_count);
+        if moved {
             // A page or batch is durable since the last report: failures are counted anew.
-            self.heart.moved();
+            self.heart.moved(row_count);
         }
-        *rows = Some((first, row_count.max(last)));
-        row_count.saturating_sub(first)
+        done
     }
 }
 
@@ -147,9 +173,34 @@ fn with_pace(mut progress: Progress, done: u64, elapsed: Duration, now: Timestam
 
 #[cfg(test)]
 mod tests {
-    use tidemark_model::progress::Stage;
-
     use super::*;
+
+    #[test]
+    fn the_first_page_moves_a_step_and_what_is_taken_up_again_does_not() {
+        let mut first = Rows::after(0, Stage::Read);
+        assert_eq!(first.take(1_000), (0, true));
+        assert_eq!(first.take(2_000), (1_000, true));
+
+        let mut second = Rows::after(2_000, Stage::Read);
+        assert_eq!(second.take(1_000), (0, false));
+        assert_eq!(second.take(2_000), (1_000, false));
+        assert_eq!(second.take(3_000), (2_000, true));
+    }
+
+    #[test]
+    fn a_push_moves_with_its_first_batch() {
+        let mut rows = Rows::after(0, Stage::Push);
+        // How far it is is told before anything is sent.
+        assert_eq!(rows.take(0), (0, false));
+        assert_eq!(rows.take(500), (500, true));
+    }
+
+    #[test]
+    fn a_comparison_moves_although_an_earlier_one_came_further() {
+        let mut rows = Rows::after(9_000, Stage::Compute);
+        assert_eq!(rows.take(0), (0, false));
+        assert_eq!(rows.take(4_000), (4_000, true));
+    }
 
     #[test]
     fn the_end_is_expected_from_the_pace_of_this_attempt() {

@@ -70,6 +70,9 @@ pub struct HeartbeatDetails {
     /// When that was written; before the first one, when the step's first attempt began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved_at: Option<Timestamp>,
+    /// How many rows or records were durable by then, by all attempts.
+    #[serde(default)]
+    pub row_count: u64,
 }
 
 /// The activities of a run. Implemented where the engine is within reach.
