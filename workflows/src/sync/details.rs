@@ -29,12 +29,16 @@ impl Details {
             Coverage::Changes => "what changed",
         };
         let found = if changed { "" } else { "nothing new; " };
+        // Windows of a listing overlap, so of a whole list more rows are read than it has.
+        let rows = if read.coverage == Coverage::Full && read.row_count > read.source_total {
+            format!("{}, {} read", count(read.source_total, "row"), grouped(read.row_count))
+        } else {
+            format!("{} of {}", count(read.row_count, "row"), grouped(read.source_total))
+        };
         self.set(
             "read",
             format!(
-                "{found}{coverage}: {} of {}, in {}, {}; complete as of {}",
-                count(read.row_count, "row"),
-                grouped(read.source_total),
+                "{found}{coverage}: {rows}, in {}, {}; complete as of {}",
                 count(read.page_count, "page"),
                 count(read.request_count, "request"),
                 read.complete_as_of,
@@ -163,24 +167,43 @@ mod tests {
 
     use super::*;
 
+    fn reading(coverage: Coverage, row_count: u64, source_total: u64) -> ReadSummary {
+        ReadSummary {
+            number: RunNumber::new(7),
+            reading: "readings/7".to_owned(),
+            coverage,
+            definition_version: 3,
+            page_count: 1,
+            row_count,
+            source_total,
+            complete_as_of: "2026-11-21T10:00:00Z".parse().unwrap(),
+            request_count: 1,
+        }
+    }
+
+    #[test]
+    fn rows_that_were_read_twice_are_no_more_rows() {
+        let line = |row_count, source_total| {
+            let mut details = Details::new(&ConnectionId::new("acme/newsletter").unwrap());
+            let text = details.read(&reading(Coverage::Full, row_count, source_total), true);
+            text.lines().next_back().unwrap().to_owned()
+        };
+        let behind = "in 1 page, 1 request; complete as of 2026-11-21T10:00:00Z |";
+        assert_eq!(
+            line(21_866, 20_000),
+            format!("| read | the whole list: 20,000 rows, 21,866 read, {behind}")
+        );
+        assert_eq!(
+            line(20_000, 20_000),
+            format!("| read | the whole list: 20,000 rows of 20,000, {behind}")
+        );
+    }
+
     #[test]
     fn a_run_is_told_stage_by_stage() {
         let mut details = Details::new(&ConnectionId::new("acme/newsletter").unwrap());
         details.begin("read", "…");
-        details.read(
-            &ReadSummary {
-                number: RunNumber::new(7),
-                reading: "readings/7".to_owned(),
-                coverage: Coverage::Changes,
-                definition_version: 3,
-                page_count: 1,
-                row_count: 1_000,
-                source_total: 1_234_567,
-                complete_as_of: "2026-11-21T10:00:00Z".parse().unwrap(),
-                request_count: 1,
-            },
-            true,
-        );
+        details.read(&reading(Coverage::Changes, 1_000, 1_234_567), true);
         let text = details.computed(&Computed {
             number: RunNumber::new(7),
             push: PushCounts { added: 20, removed: 3, ..PushCounts::default() },

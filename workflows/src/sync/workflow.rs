@@ -147,7 +147,9 @@ impl<'a> Run<'a> {
     }
 
     async fn compute(&mut self, read: ReadSummary) -> Result<Computed, Stopped> {
-        let summary = format!("compare {} rows of {}", grouped(read.row_count), self.connection);
+        // As they were read, some of them twice.
+        let rows = grouped(read.row_count);
+        let summary = format!("compare {rows} rows read of {}", self.connection);
         let options = options::step(self.timing, summary);
         let begin = self.details.begin("compute", "…");
         let step = ComputeStep { connection: self.connection.clone(), read };
