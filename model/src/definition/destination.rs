@@ -139,12 +139,18 @@ pub struct ReadRule {
 
 /// Reads `[connection.destination]`.
 pub(super) fn read(mut section: Section<'_>) -> Result<DestinationDefinition, Reported> {
-    section.required(
+    let kind = section.required(
         "kind",
         "write kind = \"record-api\"",
         form::one_of(&[(RecordApiDefinition::KIND, ())]),
-    )?;
-    record_api(section).map(DestinationDefinition::RecordApi)
+    );
+    // There is no other kind, so what stands beside a wrong word can be held against it.
+    if section.is_empty() {
+        kind?;
+    }
+    let read = record_api(section);
+    kind?;
+    read.map(DestinationDefinition::RecordApi)
 }
 
 fn record_api(mut section: Section<'_>) -> Result<RecordApiDefinition, Reported> {

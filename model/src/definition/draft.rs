@@ -16,6 +16,10 @@ use super::{Definition, destination, policy, record, source};
 use crate::ids::ConnectionId;
 use crate::schedule::{Cron, CronError, Interval, Schedule, duration};
 
+/// What says when a connection runs.
+pub(super) const SCHEDULE_HINT: &str =
+    "write every = \"1h\", or cron = \"0 7 * * *\" with timezone = \"Europe/Berlin\"";
+
 /// One connection while it is read. What is missing here was reported.
 pub(super) struct Draft {
     /// Where it begins.
@@ -117,7 +121,7 @@ fn schedule(section: &mut Section<'_>) -> Result<Schedule, Reported> {
     let timezone = Shape::pattern("IANA time zone", "^\\S+$");
     let timezone = section.optional("timezone", checked(timezone, Cron::check_timezone));
     let (every, expression, timezone) = (every?, expression?, timezone?);
-    let hint = "write every = \"1h\", or cron = \"0 7 * * *\" with timezone = \"Europe/Berlin\"";
+    let hint = SCHEDULE_HINT;
     match (every, expression, timezone) {
         (Some(every), None, None) => Ok(Schedule::Every(every)),
         (Some(_), Some(_), _) => Err(section.conflict("cron", "excludes `every`", hint)),

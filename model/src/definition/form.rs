@@ -25,16 +25,18 @@ pub(super) const REQUEST_TIMEOUTS: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_hours(1);
 
 /// Why a value is not of the form that its key has.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     /// Goes on after the key: "is not …".
     pub(super) message: String,
     pub(super) hint: Option<String>,
+    /// What else is wrong, of a value with several parts.
+    pub(super) others: Vec<Self>,
 }
 
 impl Refusal {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self { message: message.into(), hint: None, others: Vec::new() }
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -278,8 +280,8 @@ pub fn one_of<T: Copy + 'static>(words: &[(&'static str, T)]) -> Form<T> {
         match words.iter().find(|(name, _)| name == text) {
             Some((_, meaning)) => Ok(*meaning),
             None => Err(Refusal {
-                message: format!("has to be {expected}"),
                 hint: nearest(text, &names).map(did_you_mean),
+                ..Refusal::new(format!("has to be {expected}"))
             }),
         }
     })
@@ -291,12 +293,26 @@ pub fn set<T: Ord + 'static>(item: Form<T>) -> Form<BTreeSet<T>> {
     Form::new(Shape::Set(Box::new(shape)), move |value| match value {
         Value::Array(items) => {
             let mut set = BTreeSet::new();
+            let mut refusals: Vec<Refusal> = Vec::new();
             for node in items {
-                if !set.insert(read(&node.value)?) {
-                    return Err(Refusal::new("names something twice"));
+                let refusal = match read(&node.value) {
+                    Ok(item) => {
+                        if set.insert(item) {
+                            continue;
+                        }
+                        Refusal::new("names something twice")
+                    }
+                    Err(refusal) => refusal,
+                };
+                if !refusals.contains(&refusal) {
+                    refusals.push(refusal);
                 }
             }
-            Ok(set)
+            let mut refusals = refusals.into_iter();
+            match refusals.next() {
+                None => Ok(set),
+                Some(first) => Err(Refusal { others: refusals.collect(), ..first }),
+            }
         }
         other => Err(Refusal::expected("an array", other)),
     })

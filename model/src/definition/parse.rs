@@ -125,6 +125,13 @@ fn defaults_of(node: Node, reports: &Reports) -> Table {
         let message = "`defaults.id` is refused: each connection has an id of its own";
         reports.add(Problem::new(&entry.key_at, "defaults.id".to_owned(), message));
     }
+    if let (Some(cron), true) = (table.get("cron"), table.get("every").is_some()) {
+        let message = "`defaults.cron` excludes `every`";
+        let problem = Problem::new(&cron.node.at, "defaults.cron".to_owned(), message);
+        reports.add(problem.hint(draft::SCHEDULE_HINT));
+        // Said once, and not again of each connection.
+        table.remove("every");
+    }
     for key in ["source", "destination", "record", "policy"] {
         let Some(entry) = table.get(key) else { continue };
         if !matches!(entry.node.value, Value::Table(_)) {

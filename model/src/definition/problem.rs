@@ -72,7 +72,10 @@ pub struct Problems(Vec<Problem>);
 
 impl Problems {
     /// `Err` if there are any.
-    pub(super) fn none_in(problems: Vec<Problem>) -> Result<(), Self> {
+    ///
+    /// # Errors
+    /// The problems, in the order in which they are given.
+    pub fn none_in(problems: Vec<Problem>) -> Result<(), Self> {
         if problems.is_empty() { Ok(()) } else { Err(Self(problems)) }
     }
 

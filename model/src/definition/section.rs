@@ -139,6 +139,11 @@ impl<'t> Section<'t> {
         Ok(section.table.is_some().then_some(section))
     }
 
+    /// Whether nothing stands in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.table.is_none_or(|table| table.iter().next().is_none())
+    }
+
     /// Whether `key` is there, whatever its value.
     pub fn has(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.get(key).is_some())
@@ -257,11 +262,16 @@ impl<'t> Section<'t> {
 
     /// Reports that the value of an entry is not as it should be.
     pub(super) fn refuse(&self, entry: &Entry, refusal: Refusal) -> Reported {
+        let Refusal { message, hint, others } = refusal;
         let at = &entry.node.at;
         let path = self.path(&entry.key);
-        let message = format!("`{}` {}", shown(&path), refusal.message);
-        let problem = Problem { hint: refusal.hint, ..Problem::new(at, path, message) };
-        self.reports.value(at, problem)
+        let message = format!("`{}` {message}", shown(&path));
+        let problem = Problem { hint, ..Problem::new(at, path, message) };
+        let reported = self.reports.value(at, problem);
+        for other in others {
+            self.refuse(entry, other);
+        }
+        reported
     }
 }
 

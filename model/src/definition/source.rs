@@ -142,12 +142,18 @@ impl fmt::Display for MemberStatus {
 
 /// Reads `[connection.source]`.
 pub(super) fn read(mut section: Section<'_>) -> Result<SourceDefinition, Reported> {
-    section.required(
+    let kind = section.required(
         "kind",
         "write kind = \"mailchimp\"",
         form::one_of(&[(MailchimpDefinition::KIND, ())]),
-    )?;
-    mailchimp(section).map(SourceDefinition::Mailchimp)
+    );
+    // There is no other kind, so what stands beside a wrong word can be held against it.
+    if section.is_empty() {
+        kind?;
+    }
+    let read = mailchimp(section);
+    kind?;
+    read.map(SourceDefinition::Mailchimp)
 }
 
 fn mailchimp(mut section: Section<'_>) -> Result<MailchimpDefinition, Reported> {

@@ -9,7 +9,12 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::SourceText;
+use super::destination::RecordApiDefinition;
 use super::problem::Problem;
+use super::source::MailchimpDefinition;
+
+/// The kinds of sources and destinations.
+const KINDS: [&str; 2] = [MailchimpDefinition::KIND, RecordApiDefinition::KIND];
 
 /// A place in a file.
 #[derive(Clone, Debug)]
@@ -104,11 +109,13 @@ impl Table {
     /// Lays this table over `defaults`: tables are merged, everything else replaces.
     ///
     /// What is an alternative is not mixed: an own `every` drops a default `cron` and the other
-    /// way round, an own `kind` drops the defaults of another kind, `delete` is replaced whole.
+    /// way round, an own `kind` drops the defaults of another kind, `delete` is replaced whole. A
+    /// word that is no kind drops nothing: what it hides would be called missing.
     pub(super) fn over(mut self, defaults: &Self) -> Self {
         let kind = |table: &Self| table.find(&["kind"]).and_then(Node::text).map(str::to_owned);
         if let (Some(own), Some(default)) = (kind(&self), kind(defaults))
             && own != default
+            && KINDS.contains(&own.as_str())
         {
             return self;
         }

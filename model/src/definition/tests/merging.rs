@@ -90,6 +90,35 @@ fn what_is_wrong_in_defaults_is_said_once() {
     insta::assert_snapshot!(problems(&text));
 }
 
+/// A connection of its own interval would drop the other schedule without a word.
+#[test]
+fn defaults_have_one_schedule() {
+    let both = "every = \"1h\"\ncron = \"0 7 * * *\"\ntimezone = \"UTC\"";
+    let text = DEFAULTS.replace("every = \"1h\"", both)
+        + r#"
+        [[connection]]
+        id = "acme/one"
+        source.list_id = "a"
+        [[connection]]
+        id = "acme/two"
+        every = "2h"
+        source.list_id = "b"
+        "#;
+    let hint = "write every = \"1h\", or cron = \"0 7 * * *\" with timezone = \"Europe/Berlin\"";
+    assert_eq!(
+        problems(&text),
+        format!("test.toml:4:8: `defaults.cron` excludes `every`\n  hint: {hint}")
+    );
+}
+
+#[test]
+fn a_word_that_is_no_kind_drops_no_defaults() {
+    let source = "source = { kind = \"mailchip\", list_id = \"a1b2c3\" }";
+    let told = problems(&format!("{DEFAULTS}\n[[connection]]\nid = \"acme/newsletter\"\n{source}"));
+    assert!(told.contains("did you mean `mailchimp`?"), "{told}");
+    assert!(!told.contains("is missing"), "{told}");
+}
+
 #[test]
 fn defaults_have_a_form_of_their_own() {
     insta::assert_snapshot!(

@@ -130,6 +130,36 @@ fn sources() {
 }
 
 #[test]
+fn a_word_that_is_no_kind_hides_nothing_else() {
+    let told = problems(&short_with(
+        "kind = \"mailchimp\"\napi_key = \"env:ACME_MAILCHIMP_KEY\"",
+        "kind = \"mailchip\"\nlist = \"a1b2c3\"",
+    ));
+    for problem in [
+        "`source.kind` has to be `mailchimp`",
+        "`source.list` is unknown",
+        "`source.api_key` is missing",
+    ] {
+        assert!(told.contains(problem), "{told}");
+    }
+    let told = problems(&short_with("kind = \"record-api\"", "kin = \"record-api\""));
+    for problem in ["`destination.kind` is missing", "`destination.kin` is unknown"] {
+        assert!(told.contains(problem), "{told}");
+    }
+}
+
+#[test]
+fn each_word_of_a_list_is_judged() {
+    let told = problems(&short_with(
+        "\"a1b2c3\"",
+        "\"a1b2c3\"\nstatuses = [\"archived\", \"subscribd\", \"pending\", \"pending\"]",
+    ));
+    for problem in ["names `archived`", "did you mean `subscribed`?", "names something twice"] {
+        assert!(told.contains(problem), "{told}");
+    }
+}
+
+#[test]
 fn destinations() {
     let delete = "{ tombstone = \"deleted\" }";
     insta::assert_snapshot!(after(&[
