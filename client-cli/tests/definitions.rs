@@ -89,6 +89,25 @@ fn files_that_are_not_there() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_hides_no_problem_of_the_others() {
+    let place = Place::new();
+    place.file("files/a.toml", &GOOD.replace("every = \"1h\"", "every = \"1s\""));
+    std::fs::write(place.path().join("files/b.toml"), b"# caf\xe9\n").unwrap();
+    let answer = place.call(["check", "--offline", "files", "missing.toml"]);
+    assert_eq!(answer.code, 2, "{answer}");
+    for problem in [
+        "error: 3 problems in the definitions; nothing was changed",
+        "files/a.toml:4:9: acme/news: `every` is shorter than a minute",
+        "files/b.toml:1:6: not TOML: not UTF-8",
+        "missing.toml:1:1: cannot be read: ",
+    ] {
+        assert!(answer.stderr.contains(problem), "{answer}");
+    }
+    let alone = place.call(["check", "--offline", "files/b.toml"]);
+    assert_eq!(alone.code, 2, "{alone}");
+}
+
+#[test]
 fn a_secret_that_is_not_set_is_an_error_of_check() {
     let place = Place::new();
     place.file("a.toml", &GOOD.replace("https://data.example", "http://127.0.0.1:9"));
