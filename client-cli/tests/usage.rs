@@ -67,6 +67,14 @@ fn a_filter_of_log_lines_that_is_none_is_refused_by_every_role() {
 }
 
 #[test]
+fn a_worker_whose_spill_folder_takes_no_file_does_not_start() {
+    let args = ["worker", "--spill-folder", "/proc/version/spill"];
+    let answer = Place::new().with_store().call(args);
+    assert_eq!(answer.code, 2, "{answer}");
+    assert!(answer.stderr.contains("spill_folder is /proc/version/spill"), "{answer}");
+}
+
+#[test]
 fn a_worker_without_a_store_says_what_is_missing() {
     let answer = Place::new().call(["worker"]);
     assert_eq!(answer.code, 2, "{answer}");

@@ -1,6 +1,10 @@
 //! The configuration of a worker: flags over environment over file over defaults.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use bytesize::ByteSize;
 use tidemark_activities::HeartbeatTimes;
@@ -88,12 +92,14 @@ impl WorkerConfig {
         Ok(config)
     }
 
-    /// [`load`](Self::load) with the environment of this process.
+    /// [`load`](Self::load) with the environment and the disk of this process.
     ///
     /// # Errors
-    /// As [`load`](Self::load).
+    /// As [`load`](Self::load), or a spill folder that takes no file.
     pub fn from_process(flags: &WorkerFlags) -> Result<Self, ConfigError> {
-        Self::load(flags, &tidemark_process::variable)
+        let config = Self::load(flags, &tidemark_process::variable)?;
+        takes_files(&config.spill_folder)?;
+        Ok(config)
     }
 
     /// What this worker writes into schedules.
@@ -104,6 +110,21 @@ impl WorkerConfig {
             heartbeat_timeout: self.heartbeat_timeout,
         }
     }
+}
+
+/// Whether files can be made in the spill folder: otherwise runs would fail only once they need it.
+/// A folder that is not there is made, as a comparison would.
+fn takes_files(spill_folder: &Path) -> Result<(), ConfigError> {
+    let made =
+        std::fs::create_dir_all(spill_folder).and_then(|()| tempfile::tempfile_in(spill_folder));
+    made.map(drop).map_err(|error| {
+        ConfigError::Refused(format!(
+            "{} is {}, where no file can be made: {error}; name a folder of the local disk that \
+             the worker may write to",
+            setting::SPILL_FOLDER.name,
+            spill_folder.display()
+        ))
+    })
 }
 
 /// The orders between times on which it depends that no two attempts write at once.

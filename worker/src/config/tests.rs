@@ -75,6 +75,19 @@ fn what_is_wrong_is_said_with_its_place() {
 }
 
 #[test]
+fn a_spill_folder_is_one_in_which_files_can_be_made() {
+    let folder = tempfile::tempdir().unwrap();
+    takes_files(&folder.path().join("not/there")).unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+
+    let refused = takes_files(&file.join("spill")).unwrap_err().to_string();
+
+    let said = format!("spill_folder is {}/spill, where no file can be made: ", file.display());
+    assert!(refused.starts_with(&said), "{refused}");
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("worker.toml");
