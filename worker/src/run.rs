@@ -33,6 +33,9 @@ use crate::{config::WorkerConfig, health::WorkerHealth, reach};
 /// Workflow tasks at once. They take milliseconds.
 const WORKFLOW_SLOTS: usize = 100;
 
+/// The SDK needs some time to end its polls, also if no step is at work.
+const SHORTEST_GRACE: Duration = Duration::from_secs(2);
+
 /// The grace period is over, and steps are still at work. Whoever sees this ends the process at
 /// once: other workers go on from the last durable page or batch of each.
 #[derive(Debug, thiserror::Error)]
@@ -161,7 +164,7 @@ impl Bench {
             Shift::Over => drain.asked.cancel(),
         }
         stop_polling();
-        let grace = self.config.grace_period;
+        let grace = self.config.grace_period.max(SHORTEST_GRACE);
         let mut deadline = Instant::now() + grace;
         loop {
             tokio::select! {

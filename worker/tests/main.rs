@@ -152,6 +152,14 @@ async fn a_worker_that_is_made_anew_goes_on() {
     run(world.config.clone(), world.client.clone(), connectors, runs).await.unwrap();
 }
 
+#[tokio::test]
+async fn without_any_grace_an_idle_worker_ends_well() {
+    let mut world = World::ready().await;
+    world.config.grace_period = Duration::ZERO;
+    let connectors = Arc::new(NoConnectors);
+    run(world.config.clone(), world.client.clone(), connectors, world.fails("only")).await.unwrap();
+}
+
 /// The first line of what the operators' door says about the worker's health.
 async fn health(door: SocketAddr) -> Option<String> {
     let mut stream = TcpStream::connect(door).await.ok()?;
