@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tidemark_tests::{LIST, MAILCHIMP_KEY, SELDOM, Stage};
 
-use crate::{TOMBSTONE, stage};
+use crate::{TOMBSTONE, assert_health, stage};
 
 /// The id of a connection of the stage's account.
 fn named(stage: &Stage, name: &str) -> String {
@@ -121,4 +121,37 @@ async fn of_many_starts_each_is_told_and_one_that_fails_stops_no_other() {
     let answer = stage.ask(start).await.expect(7);
     assert!(answer.stderr.contains(&format!("the run of {gone} failed")), "{}", answer.stderr);
     assert_eq!(results(&answer.json()), [(&*gone, "failed"), (&*good, "in_step")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_store_takes_no_connection_away_from_the_store_of_its_runs() {
+    let stage = stage("taken", 5).await;
+    stage.apply(TOMBSTONE).await;
+    let _worker = stage.worker(&[]);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
+    assert_health(&stage, "in-step").await;
+    let other = format!("file://{}/other", stage.folder().display());
+    stage.ask(["setup", "--store", &other]).await.expect(0);
+
+    let free = named(&stage, "free");
+    let both =
+        [("free", definition(&stage, "free")), ("newsletter", definition(&stage, "newsletter"))];
+    let path = folder(&stage, &both);
+    let apply = ["apply", "--store", &other, &path, "--offline", "-o", "json"];
+    let would = stage.ask(apply.into_iter().chain(["--dry-run"])).await.expect(7).json();
+    assert_eq!(results(&would), [(&*free, "would be created"), (stage.id(), "refused")]);
+    let applied = stage.ask(apply).await.expect(7).json();
+    assert_eq!(results(&applied), [(&*free, "created"), (stage.id(), "refused")]);
+    let text = applied.to_string();
+    assert!(text.contains("commits up to 1, and this store holds none"), "{text}");
+
+    // Nothing of it is stored there, and the schedule is that of the runs' own store.
+    let file = format!("{path}/newsletter.toml");
+    let alone = stage.ask(["apply", "--store", &other, &file]).await.expect(1);
+    assert!(alone.stderr.contains("TIDEMARK_STORE"), "{}", alone.stderr);
+    assert!(!alone.stderr.contains("--offline"), "{}", alone.stderr);
+    stage.ask(["get", "--store", &other, stage.id()]).await.expect(5);
+    let again = stage.ask(["apply", &file, "-o", "json"]).await.expect(0).json();
+    assert_eq!(results(&again), [(stage.id(), "unchanged")]);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
 }

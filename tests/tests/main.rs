@@ -31,3 +31,18 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_tidemark-under-test");
 async fn stage(name: &str, count: u32) -> Stage {
     Stage::new(PROGRAM, name, count).await
 }
+
+/// Asks until the schedule shows a health: what a run publishes appears soon after its end.
+async fn assert_health(stage: &Stage, expected: &str) {
+    /// Each try takes some hundredths of a second.
+    const TRIES: usize = 500;
+    let mut shown = serde_json::Value::Null;
+    for _ in 0..TRIES {
+        let known = stage.ask(["inspect", stage.id(), "-o", "json"]).await.expect(0).json();
+        shown = known["health"].clone();
+        if shown == expected {
+            return;
+        }
+    }
+    panic!("the health is {shown}, not {expected}");
+}

@@ -4,7 +4,7 @@
 use tidemark_simulator::{Fault, FaultAction, Mutation, RejectRule, Side};
 use tidemark_tests::{LIST, RECORD_KEY, Stage};
 
-use crate::{DELETE, TOMBSTONE, stage};
+use crate::{DELETE, TOMBSTONE, assert_health, stage};
 
 /// The contact ids of the list's members, in order.
 fn members(stage: &Stage) -> Vec<String> {
@@ -27,21 +27,6 @@ fn record_id(member: &str) -> String {
 /// Asks `tidemark exceptions ID …`.
 async fn exceptions(stage: &Stage, arguments: &[&str]) -> tidemark_tests::Answer {
     stage.ask(["exceptions", stage.id()].iter().chain(arguments).copied()).await
-}
-
-/// Asks until the schedule shows a health: what a run publishes appears soon after its end.
-async fn assert_health(stage: &Stage, expected: &str) {
-    /// Each try takes some hundredths of a second.
-    const TRIES: usize = 500;
-    let mut shown = serde_json::Value::Null;
-    for _ in 0..TRIES {
-        let known = stage.ask(["inspect", stage.id(), "-o", "json"]).await.expect(0).json();
-        shown = known["health"].clone();
-        if shown == expected {
-            return;
-        }
-    }
-    panic!("the health is {shown}, not {expected}");
 }
 
 async fn conclusion(stage: &Stage, name: &str) -> String {

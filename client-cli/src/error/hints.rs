@@ -6,6 +6,7 @@ use std::path::Path;
 use tidemark_activities::setup::SetupError;
 use tidemark_engine::definitions::ClaimError;
 use tidemark_engine::store::StoreError;
+use tidemark_model::failure::FailureKind;
 use tidemark_schedules::ScheduleError;
 
 use super::Error;
@@ -129,7 +130,10 @@ impl Error {
             }
             Self::Refused { failure, .. } => {
                 let mut hints: Vec<String> = failure.hint.clone().into_iter().collect();
-                hints.push("--offline applies it without asking either end".to_owned());
+                // What the store says is no matter of either end.
+                if failure.kind != FailureKind::Corrupt {
+                    hints.push("--offline applies it without asking either end".to_owned());
+                }
                 return hints;
             }
             Self::RunEnded { id, run_id, .. } => {

@@ -2,6 +2,7 @@
 
 mod carry_out;
 mod plan;
+mod taken;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

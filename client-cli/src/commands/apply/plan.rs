@@ -9,6 +9,7 @@ use tidemark_model::definition::{Consequence, Counts, Definition, Effect, conseq
 use tidemark_model::failure::Failure;
 use tidemark_schedules::{Projection, ProjectionSettings, ScheduleError};
 
+use super::taken;
 use crate::error::Error;
 use crate::probe::Probe;
 use crate::secrets;
@@ -29,7 +30,7 @@ pub(super) struct Change {
     pub(super) consequences: Vec<Consequence>,
     /// The address is new and the system behind it is the old one.
     pub(super) same_destination: bool,
-    /// Why it is not made: one of its ends says that it would not work.
+    /// Why it is not made: one of its ends says that it would not work, or it is another store's.
     pub(super) refused: Option<Failure>,
 }
 
@@ -200,7 +201,12 @@ impl<'s> Planner<'s> {
                 asks: false,
             });
         }
-        Ok(Change { consequences, ..Change::new(definition, stored_version, Kind::Create) })
+        let refused = taken::refusal(self.session, definition.id(), &log).await?;
+        Ok(Change {
+            consequences,
+            refused,
+            ..Change::new(definition, stored_version, Kind::Create)
+        })
     }
 
     /// The schedule that follows from a definition.
@@ -247,7 +253,7 @@ async fn removed(folder: &Folder, newest_version: u32) -> Result<Option<Definiti
 pub(super) async fn probe(changes: Vec<Change>) -> Result<Vec<Change>, Error> {
     let probe = Probe::new()?;
     let probed = stream::iter(changes).map(async |mut change| {
-        let due = matches!(change.kind, Kind::Create | Kind::Change);
+        let due = change.refused.is_none() && matches!(change.kind, Kind::Create | Kind::Change);
         if due && secrets::missing(&change.definition).is_empty() {
             change.refused = probe.look(&change.definition).await.failure().cloned();
         }
