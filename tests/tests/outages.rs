@@ -6,7 +6,7 @@ use tidemark_simulator::{Fault, FaultAction, Mutation, RandomKind, Side};
 use tidemark_tests::{LIST, Objects, Role, Stage};
 use tokio::process::Command;
 
-use crate::{PROGRAM, TOMBSTONE, stage};
+use crate::{PROGRAM, TOMBSTONE, assert_health, stage};
 
 const HELD: &str = "held";
 
@@ -91,6 +91,29 @@ async fn a_store_from_an_old_backup_is_refused_until_what_it_lost_is_accepted() 
     stage.ask(["start", stage.id(), "--resend", "--wait", "--yes", "--as", "olga"]).await.expect(0);
     stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
     assert!(stage.held().remove(&record).is_some(), "nobody knew of it any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_is_not_removed_while_its_schedule_alone_knows_what_the_store_lost() {
+    let stage = stage("forgotten", 5).await;
+    stage.apply(TOMBSTONE).await;
+    let (store, backup) = (stage.folder().join("store"), stage.folder().join("backup"));
+    copy(&store, &backup).await;
+    let _worker = stage.worker(&[]);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
+    assert_health(&stage, "in-step").await;
+    std::fs::remove_dir_all(&store).unwrap();
+    copy(&backup, &store).await;
+
+    let refused = stage.ask(["remove", stage.id(), "--yes"]).await.expect(1);
+    assert!(refused.stderr.contains("the store went back in time"), "{}", refused.stderr);
+    stage.ask(["get", stage.id()]).await.expect(0);
+    let refused = stage.ask(["start", stage.id(), "--wait"]).await.expect(1);
+    assert!(refused.stderr.contains("the store went back in time"), "{}", refused.stderr);
+
+    let purged = stage.ask(["remove", stage.id(), "--purge", "--yes"]).await.expect(0);
+    assert!(purged.stdout.contains("records that only they knew may stay"), "{}", purged.stdout);
+    stage.ask(["inspect", stage.id()]).await.expect(5);
 }
 
 /// The program, in a process whose files may not grow beyond a few KiB: what writes more fails as

@@ -6,6 +6,8 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use tidemark_engine::definitions::{self, Stored, StoredDefinition};
 use tidemark_engine::log::Log;
+use tidemark_model::entry::RunNumber;
+use tidemark_model::failure::FailureKind;
 use tidemark_model::ids::ConnectionId;
 use tidemark_schedules::{RunRef, ScheduleError};
 
@@ -154,10 +156,14 @@ async fn remove(
         return Err(session.unknown(id).await);
     };
     let temporal = session.temporal().await?;
-    let running = match temporal.schedules.describe(id).await {
-        Ok(description) => description.running,
-        Err(ScheduleError::NotFound { .. }) => Vec::new(),
+    let (running, known) = match temporal.schedules.describe(id).await {
+        Ok(description) => (description.running, description.committed),
+        Err(ScheduleError::NotFound { .. }) => (Vec::new(), None),
         Err(error) => return Err(error.into()),
+    };
+    let lost = match known {
+        Some(known) => lost(session, id, known, purge).await?,
+        None => false,
     };
     let mut result = match removed {
         Some(removed) => format!("{removed}; the connection is removed"),
@@ -182,10 +188,29 @@ async fn remove(
         end_all(temporal, &running).await?;
         let count = engine(session).await?.purge(id).await?;
         result += &format!("; {} erased", counted(count, "object"));
+        if lost {
+            result += "; the log had lost commits, and records that only they knew may stay";
+        }
     } else if !running.is_empty() {
         result += "; a run is under way and goes on to its end";
     }
     Ok(Report::done(id, result))
+}
+
+/// Whether the log ends below a commit that the schedule knows. Nobody else knows it: without the
+/// schedule, a connection that is applied again would go on as if nothing were lost. Only of a log
+/// that is erased nothing can go on.
+async fn lost(
+    session: &Session,
+    id: &ConnectionId,
+    known: RunNumber,
+    purge: bool,
+) -> Result<bool, Error> {
+    match engine(session).await?.confirm_commit(id, known).await {
+        Ok(()) => Ok(false),
+        Err(failure) if purge && failure.kind == FailureKind::Corrupt => Ok(true),
+        Err(failure) => Err(failure.into()),
+    }
 }
 
 /// Ends runs before what they work on is erased.
