@@ -53,7 +53,7 @@ impl Run {
         RunRef { workflow_id: self.workflow_id.clone(), run_id: self.run_id.clone() }
     }
 
-    fn of_temporal(info: WorkflowExecutionInfo) -> Self {
+    pub(super) fn of_temporal(info: WorkflowExecutionInfo) -> Self {
         let at = |(seconds, nanos)| Timestamp::new(seconds, nanos).ok();
         let execution = info.execution.unwrap_or_default();
         let said = info
@@ -83,7 +83,7 @@ impl Run {
         }
     }
 
-    fn of_log(entry: &LogEntry) -> Self {
+    pub(super) fn of_log(entry: &LogEntry) -> Self {
         let prepared = &entry.prepared;
         Self {
             number: Some(prepared.number),
@@ -143,7 +143,7 @@ pub(crate) async fn recent(
 }
 
 /// Adds what the store keeps of a run that did not commit.
-async fn completed(
+pub(super) async fn completed(
     session: &Session,
     connection: &ConnectionId,
     mut run: Run,
@@ -157,38 +157,6 @@ async fn completed(
         }
     }
     Ok(run)
-}
-
-/// The number that a text may be. The ids of runs begin with digits as well, with a 0 for a long
-/// time to come, and no number does.
-fn number(name: &str) -> Option<RunNumber> {
-    if name.starts_with('0') { None } else { name.parse().ok().map(RunNumber::new) }
-}
-
-/// The run that a text names: its number, its run id, or the beginning of one.
-///
-/// # Errors
-/// None is called so, or Temporal or the store does not answer.
-pub(crate) async fn find(
-    session: &Session,
-    connection: &ConnectionId,
-    name: &str,
-) -> Result<Run, Error> {
-    /// Runs that are looked through for the beginning of a run id.
-    const LOOKED_THROUGH: usize = 1_000;
-
-    let unknown = || Error::NoRun { id: connection.clone(), run: name.to_owned() };
-    if let Some(number) = number(name) {
-        let folder = session.store().await?.connection(connection);
-        let log = Log::open(&folder).await?;
-        if let Some(prepared) = log.prepared(number).await? {
-            let committed = log.committed(number).await?;
-            let run = Run::of_log(&LogEntry { prepared, committed });
-            return completed(session, connection, run).await;
-        }
-    }
-    let runs = recent(session, connection, LOOKED_THROUGH).await?;
-    runs.into_iter().find(|run| run.run_id.starts_with(name)).ok_or_else(unknown)
 }
 
 impl Temporal {
@@ -251,18 +219,5 @@ fn tone(outcome: &str) -> Tone {
         "running" | "completed" => Tone::Plain,
         "in_step_except" | "skipped" | "cancelled" | "prepared" => Tone::Attention,
         _ => Tone::Bad,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_beginning_of_a_run_id_is_no_number() {
-        assert_eq!(number("77"), Some(RunNumber::new(77)));
-        for beginning in ["019", "0", "019aa0c2", "77a", ""] {
-            assert_eq!(number(beginning), None, "{beginning}");
-        }
     }
 }
