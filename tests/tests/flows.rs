@@ -112,6 +112,14 @@ async fn members_that_cannot_be_mapped_are_counted_and_harm_nobody() {
     }
     let receipt = stage.ask(["runs", stage.id(), "-o", "json"]).await.expect(0).json();
     assert!(receipt.to_string().contains("\"invalid\":2"), "{receipt}");
+    // One run in full is the one of the list.
+    let one = stage.ask(["runs", stage.id(), "1", "-o", "json"]).await.expect(0).json();
+    let at =
+        |value: &serde_json::Value| value.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let (listed, told) = (at(&receipt[0]["started_at"]), at(&one["run"]["started_at"]));
+    assert!(told.duration_since(listed).unsigned_abs().as_millis() <= 1, "{told} and {listed}");
+    assert!(told < at(&one["run"]["prepared_at"]), "{one}");
+    stage.ask(["runs", stage.id(), "0"]).await.expect(5);
 }
 
 #[tokio::test(flavor = "multi_thread")]

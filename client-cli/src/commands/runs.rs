@@ -91,13 +91,15 @@ impl Args {
 impl Subject for InFull {
     fn details(&self) -> Details {
         let now = Timestamp::now();
-        let Run { number, workflow_id, run_id, outcome, started_at, ended_at, .. } = &self.run;
+        let Run { number, workflow_id, run_id, outcome, started_at, prepared_at, ended_at, .. } =
+            &self.run;
         let mut details = Details::default()
             .section("run")
             .pair("connection", self.connection.as_str())
             .pair_if("number", number.map(|number| number.to_string()))
             .pair("outcome", outcome)
             .pair_if("started", started_at.map(|at| instant_and_age(now, at)))
+            .pair_if("prepared", prepared_at.map(|at| instant_and_age(now, at)))
             .pair_if("ended", ended_at.map(|at| instant_and_age(now, at)))
             .pair_if("now", self.open.as_ref().map(|open| open_sentence(open, now)))
             .pair("workflow", workflow_id)

@@ -58,7 +58,12 @@ pub(crate) async fn find(
         return Err(Error::NoRun { id: connection.clone(), run: name.to_owned() });
     };
     let committed = log.committed(number).await?;
-    let run = Run::of_log(&LogEntry { prepared, committed });
+    let entry = LogEntry { prepared, committed };
+    let of_log = Run::of_log(&entry);
+    let run = match session.temporal().await?.known_run(&of_log.reference()).await? {
+        Some(known) => known.with(&entry),
+        None => of_log,
+    };
     completed(session, connection, run).await
 }
 

@@ -9,10 +9,12 @@ use futures::future::try_join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 use temporalio_client::grpc::WorkflowService as _;
-use temporalio_client::tonic::IntoRequest as _;
+use temporalio_client::tonic::{Code, IntoRequest as _};
 use temporalio_common::protos::temporal::api::enums::v1::WorkflowExecutionStatus;
 use temporalio_common::protos::temporal::api::workflow::v1::WorkflowExecutionInfo;
-use temporalio_common::protos::temporal::api::workflowservice::v1::ListWorkflowExecutionsRequest;
+use temporalio_common::protos::temporal::api::workflowservice::v1::{
+    DescribeWorkflowExecutionRequest, ListWorkflowExecutionsRequest,
+};
 use tidemark_engine::log::{Log, LogEntry};
 use tidemark_model::entry::RunNumber;
 use tidemark_model::exception::Hold;
@@ -39,7 +41,10 @@ pub(crate) struct Run {
     pub(crate) run_id: String,
     /// `running`, an outcome, or Temporal's word for a run that did not get to say.
     pub(crate) outcome: String,
+    /// Absent once Temporal has forgotten the run: the log does not know it.
     pub(crate) started_at: Option<Timestamp>,
+    /// When what it was to send was ready, if it came so far.
+    pub(crate) prepared_at: Option<Timestamp>,
     pub(crate) ended_at: Option<Timestamp>,
     pub(crate) receipt: Option<Receipt>,
     /// The removals that it left waiting for an operator.
@@ -76,6 +81,7 @@ impl Run {
                 (_, None) => "completed".to_owned(),
             },
             started_at: info.start_time.map(|time| (time.seconds, time.nanos)).and_then(at),
+            prepared_at: None,
             ended_at: info.close_time.map(|time| (time.seconds, time.nanos)).and_then(at),
             receipt: None,
             hold: None,
@@ -90,7 +96,8 @@ impl Run {
             workflow_id: prepared.owner.workflow_id.clone(),
             run_id: prepared.owner.run_id.clone(),
             outcome: "prepared".to_owned(),
-            started_at: Some(prepared.prepared_at),
+            started_at: None,
+            prepared_at: None,
             ended_at: None,
             receipt: None,
             hold: None,
@@ -100,8 +107,9 @@ impl Run {
     }
 
     /// Takes over what the log says.
-    fn with(mut self, entry: &LogEntry) -> Self {
+    pub(super) fn with(mut self, entry: &LogEntry) -> Self {
         self.number = Some(entry.prepared.number);
+        self.prepared_at = Some(entry.prepared.prepared_at);
         if let Some(committed) = &entry.committed {
             if self.outcome == "prepared" {
                 committed.receipt.outcome.as_str().clone_into(&mut self.outcome);
@@ -137,7 +145,7 @@ pub(crate) async fn recent(
         runs.insert(run.run_id.clone(), run);
     }
     let mut runs: Vec<Run> = runs.into_values().collect();
-    runs.sort_by_key(|run| std::cmp::Reverse(run.started_at));
+    runs.sort_by_key(|run| std::cmp::Reverse(run.started_at.or(run.prepared_at)));
     runs.truncate(limit);
     try_join_all(runs.into_iter().map(|run| completed(session, connection, run))).await
 }
@@ -160,6 +168,25 @@ pub(super) async fn completed(
 }
 
 impl Temporal {
+    /// A run as Temporal knows it; `None` if it has forgotten it.
+    ///
+    /// # Errors
+    /// No answer.
+    pub(super) async fn known_run(&self, run: &RunRef) -> Result<Option<Run>, Error> {
+        let request = DescribeWorkflowExecutionRequest {
+            namespace: self.namespace.clone(),
+            execution: Some(run.into()),
+        };
+        let mut client = self.client.clone();
+        let described =
+            self.unless_silent(client.describe_workflow_execution(request.into_request())).await?;
+        match described {
+            Ok(answer) => Ok(answer.into_inner().workflow_execution_info.map(Run::of_temporal)),
+            Err(status) if status.code() == Code::NotFound => Ok(None),
+            Err(status) => Err(self.failed_to("describe a run", status)),
+        }
+    }
+
     async fn runs_of(&self, connection: &ConnectionId, limit: usize) -> Result<Vec<Run>, Error> {
         let request = ListWorkflowExecutionsRequest {
             namespace: self.namespace.clone(),
@@ -191,10 +218,11 @@ impl Entry for Run {
             let took = to.duration_since(from).unsigned_abs();
             if took.as_secs() == 0 { "<1s".to_owned() } else { rough(took) }
         });
+        let prepared = || self.prepared_at.map(|at| format!("prepared {}", instant(at)));
         let failure = self.ended.as_ref().and_then(|ended| ended.failure.as_ref());
         vec![
             Cell::or_none(self.number.map(|number| number.to_string())).right(),
-            Cell::or_none(self.started_at.map(instant)),
+            Cell::or_none(self.started_at.map(instant).or_else(prepared)),
             Cell::or_none(took),
             Cell::new(&self.outcome).tone(tone(&self.outcome)),
             count(|receipt| receipt.push.added),
