@@ -1,7 +1,8 @@
 //! The command line: what can be typed, and the help that says so.
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Arg, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use url::Url;
 
 use crate::commands::{
@@ -48,7 +49,8 @@ pub(crate) struct Place {
         env = "TIDEMARK_TASK_QUEUE",
         value_name = "NAME",
         hide_env_values = true,
-        help_heading = HEADING
+        help_heading = HEADING,
+        value_parser = NonEmptyStringValueParser::new()
     )]
     pub(crate) task_queue: Option<String>,
 
@@ -147,13 +149,25 @@ impl Cli {
 
 /// The whole tree, with the verbs in groups.
 pub(crate) fn command() -> clap::Command {
-    let command = Cli::command().styles(STYLES).after_help(after_help());
+    let command = without_empty_variables(Cli::command());
+    let command = command.styles(STYLES).after_help(after_help());
     let verbs = verbs(&command);
     let header = STYLES.get_header();
     command.help_template(format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{verbs}\
          {header}Options:{header:#}\n{{options}}{{after-help}}"
     ))
+}
+
+/// Compose hands a variable over that nobody set as an empty one, and an empty one counts as not set:
+/// its argument looks at no variable then, so that no parser meets the empty text.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let unless_empty = |arg: Arg| {
+        let value = arg.get_env().and_then(std::env::var_os);
+        let is_empty = value.is_some_and(|value| value.is_empty());
+        if is_empty { arg.env(None::<&'static str>) } else { arg }
+    };
+    command.mut_args(unless_empty).mut_subcommands(without_empty_variables)
 }
 
 fn verbs(command: &clap::Command) -> String {

@@ -2,6 +2,7 @@
 
 use crate::assert_answer;
 use crate::call::Place;
+use crate::definitions::GOOD;
 
 #[test]
 fn wrong_calls_end_with_2_and_say_why() {
@@ -79,4 +80,34 @@ fn a_worker_without_a_store_says_what_is_missing() {
     let answer = Place::new().call(["worker"]);
     assert_eq!(answer.code, 2, "{answer}");
     assert_answer!("usage_worker_without_store", answer);
+}
+
+#[test]
+fn a_variable_that_is_empty_is_one_that_is_not_set() {
+    let mut place = Place::new().with_store().claimed();
+    place.file("good.toml", GOOD);
+    for name in ["TIDEMARK_WEB_UI", "TIDEMARK_TASK_QUEUE", "TIDEMARK_HEARTBEAT_TIMEOUT"] {
+        place = place.with(name, "");
+    }
+    // Nobody is at Temporal's address: so far they come.
+    for args in [&["list"][..], &["apply", "good.toml", "--offline"]] {
+        let answer = place.call(args);
+        assert_eq!(answer.code, 6, "{args:?}: {answer}");
+    }
+    let no_store = place.with("TIDEMARK_STORE", "").call(["get", "acme/news"]);
+    assert_eq!(no_store.code, 2, "{no_store}");
+    assert!(no_store.stderr.contains("no store is named"), "{no_store}");
+}
+
+#[test]
+fn what_is_said_is_not_empty() {
+    let place = Place::new().with_store();
+    for flag in ["--web-ui", "--task-queue", "--heartbeat-timeout"] {
+        let answer = place.call(["apply", "good.toml", flag, ""]);
+        assert_eq!(answer.code, 2, "{flag}: {answer}");
+        assert!(answer.stderr.contains(flag), "{answer}");
+    }
+    let worker = place.call(["worker", "--task-queue", ""]);
+    assert_eq!(worker.code, 2, "{worker}");
+    assert!(worker.stderr.contains("--task-queue"), "{worker}");
 }

@@ -65,7 +65,13 @@ impl WorkerConfig {
     fn of(layers: &Layers<'_, WorkerRole>) -> Result<Self, ConfigError> {
         let config = Self {
             store: layers.required(setting::STORE)?,
-            task_queue: layers.required(setting::TASK_QUEUE)?,
+            task_queue: layers.needed(setting::TASK_QUEUE, |text| {
+                if text.is_empty() {
+                    Err("is no name of a task queue")
+                } else {
+                    Ok(text.to_owned())
+                }
+            })?,
             max_activities: layers.count(setting::MAX_ACTIVITIES)?,
             memory_budget: layers.needed(setting::MEMORY_BUDGET, |text| {
                 text.parse::<ByteSize>().map_err(|_| "is not a size; use text such as '128 MiB'")

@@ -41,6 +41,12 @@ fn each_layer_wins_over_the_next() {
 }
 
 #[test]
+fn a_task_queue_has_a_name() {
+    let message = refused(&["--task-queue", ""], &[], STORE);
+    assert_eq!(message, "--task-queue: `` is no name of a task queue");
+}
+
+#[test]
 fn only_the_store_must_be_said() {
     let config = load(&[], &[("TIDEMARK_STORE", "s3://bucket/prefix")], "").unwrap();
     assert_eq!(config.store, "s3://bucket/prefix");
