@@ -57,7 +57,7 @@ pub(crate) enum Error {
     #[error("the account {account} has no connections, so it is neither fresh nor not")]
     NoAccount { account: AccountId, nearest: Option<AccountId> },
     #[error("{id} was removed at {}", instant(*at))]
-    Removed { id: ConnectionId, at: Timestamp },
+    Removed { id: ConnectionId, at: Timestamp, nothing_left: bool },
     #[error("no connection matches {selection}")]
     NoMatch { selection: String },
     #[error("{id} has no run {run}")]

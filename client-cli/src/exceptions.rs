@@ -110,7 +110,7 @@ impl Book {
         match definitions::newest(&folder).await? {
             None => return Err(session.unknown(id).await),
             Some(stored) if stored.definition.is_none() => {
-                return Err(Error::Removed { id: id.clone(), at: stored.applied_at });
+                return Err(session.removed(id, stored.applied_at).await);
             }
             Some(_) => {}
         }

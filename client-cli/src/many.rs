@@ -15,6 +15,7 @@ use crate::session::Session;
 use crate::ui::Ui;
 use crate::ui::output::{Entry, Format};
 use crate::ui::table::{Cell, Tone};
+use crate::ui::text::with_hints;
 
 /// Schedules are changed so many at a time: each takes some 20 ms of the server.
 const SIMULTANEOUS: usize = 8;
@@ -31,6 +32,9 @@ pub(crate) struct Report {
     ending: Option<Ending>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// What to do about the error.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hints: Vec<String>,
     #[serde(skip)]
     tone: Tone,
 }
@@ -53,13 +57,19 @@ impl Report {
             run: None,
             ending: None,
             error: None,
+            hints: Vec::new(),
             tone: Tone::Plain,
         }
     }
 
     /// It was not done.
     pub(crate) fn failed(connection: &ConnectionId, error: &Error) -> Self {
-        Self { error: Some(error.to_string()), tone: Tone::Bad, ..Self::done(connection, "failed") }
+        Self {
+            error: Some(error.to_string()),
+            hints: error.hints(),
+            tone: Tone::Bad,
+            ..Self::done(connection, "failed")
+        }
     }
 
     /// Says what was done before.
@@ -101,7 +111,7 @@ impl Entry for Report {
 
     fn cells(&self) -> Vec<Cell> {
         let result = match (&self.error, &self.ending) {
-            (Some(error), _) => format!("failed: {error}"),
+            (Some(error), _) => with_hints(&format!("failed: {error}"), &self.hints),
             (None, Some(ending)) => ending.sentence(),
             (None, None) => self.result.clone(),
         };

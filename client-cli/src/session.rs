@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use temporalio_client::envconfig::LoadClientConfigProfileOptions;
 use temporalio_client::tonic::Status;
 use temporalio_client::{
@@ -9,6 +10,7 @@ use temporalio_client::{
 };
 use tidemark_engine::definitions::{self, StoreIdentity};
 use tidemark_engine::freshness::{Look, Subject};
+use tidemark_engine::log::Log;
 use tidemark_engine::store::Store;
 use tidemark_model::ids::ConnectionId;
 use tidemark_schedules::connect::{ConnectError, connect_to};
@@ -123,12 +125,24 @@ impl Session {
                 Error::NoAccount { account: account.clone(), nearest: nearest(account, others) }
             }
             Subject::Connection(id) => match definitions::newest(&store.connection(id)).await? {
-                Some(removed) => Error::Removed { id: id.clone(), at: removed.applied_at },
+                Some(removed) => self.removed(id, removed.applied_at).await,
                 None => {
                     Error::NoConnection { id: id.clone(), nearest: nearest(id, known.into_iter()) }
                 }
             },
         })
+    }
+
+    /// The error for a connection that was removed, whose log may have been erased.
+    pub(crate) async fn removed(&self, id: &ConnectionId, at: Timestamp) -> Error {
+        let nothing_left = match self.store().await {
+            Ok(store) => {
+                let log = Log::open(&store.connection(id)).await;
+                log.is_ok_and(|log| log.newest_commit().is_none())
+            }
+            Err(_) => false,
+        };
+        Error::Removed { id: id.clone(), at, nothing_left }
     }
 
     /// The namespace that the settings name.

@@ -204,7 +204,7 @@ fn removals_that_are_done_without_are_shown_and_not_decided_about_again() {
 fn what_cannot_be_decided_is_refused_and_nothing_is_written() {
     let ran = with_exceptions();
     let (rejected, held, fine) = (&*ran.keys[0], &*ran.keys[10], &*ran.keys[5]);
-    let calls: [(&str, i32, &[&str]); 10] = [
+    let calls: [(&str, i32, &[&str]); 11] = [
         ("approve_rejected", 2, &["approve", rejected]),
         ("approve_kind", 2, &["approve", "--kind", "rejected"]),
         ("approve_nothing_said", 2, &["approve"]),
@@ -214,6 +214,7 @@ fn what_cannot_be_decided_is_refused_and_nothing_is_written() {
         ("retry_resolved", 5, &["retry", fine]),
         ("retry_no_match", 5, &["retry", "--reason-like", "no such words"]),
         ("ignore_empty_why", 2, &["ignore", rejected, "--why", " "]),
+        ("ignore_two_lines", 2, &["ignore", rejected, "--why", "theirs\nto mend"]),
         ("ignore_resolved", 5, &["ignore", fine, "--why", "x"]),
     ];
     for (name, code, args) in calls {

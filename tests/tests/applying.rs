@@ -45,6 +45,8 @@ async fn a_folder_is_applied_twice_and_the_second_time_changes_nothing() {
     let apply = ["apply", &path, "-o", "json"];
     let pending = ["apply", &path, "-o", "json", "--dry-run", "--exit-code"];
 
+    let none = stage.ask(["list", "--account", "folder"]).await.expect(0);
+    assert!(none.stderr.contains("no connection matches account folder"), "{}", none.stderr);
     let would = stage.ask(pending).await.expect(8).json();
     assert_eq!(results(&would), [(&*a, "would be created"), (&*b, "would be created")]);
     stage.ask(["get", &a]).await.expect(5);
@@ -83,6 +85,8 @@ async fn a_connection_that_would_not_work_is_refused_and_the_others_are_made() {
     assert_eq!(results(&applied), [(&*good, "created"), (&*typo, "refused")]);
     let text = applied.to_string();
     assert!(text.contains("did you mean `merge_fields.FNAME`?"), "{text}");
+    assert!(text.contains("--offline applies it"), "{text}");
+    assert!(!answer.stderr.contains("--health failing"), "{}", answer.stderr);
     stage.ask(["get", &good]).await.expect(0);
     stage.ask(["inspect", &good]).await.expect(0);
     stage.ask(["get", &typo]).await.expect(5);
@@ -113,6 +117,7 @@ async fn of_many_starts_each_is_told_and_one_that_fails_stops_no_other() {
         if is_there { "started" } else { "triggered; Temporal has not started the run yet" };
     assert_eq!(results(&started), [(&*good, begun), (&*unknown, "failed")], "{started}");
     assert!(started[0]["error"].as_str().unwrap().contains("there is no connection"), "{started}");
+    assert!(started[0]["hints"].to_string().contains("`tidemark list`"), "{started}");
 
     // One whose run fails.
     let _worker = stage.worker(&[]);

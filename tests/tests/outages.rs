@@ -113,7 +113,8 @@ async fn a_connection_is_not_removed_while_its_schedule_alone_knows_what_the_sto
 
     let purged = stage.ask(["remove", stage.id(), "--purge", "--yes"]).await.expect(0);
     assert!(purged.stdout.contains("records that only they knew may stay"), "{}", purged.stdout);
-    stage.ask(["inspect", stage.id()]).await.expect(5);
+    let gone = stage.ask(["inspect", stage.id()]).await.expect(5);
+    assert!(gone.stderr.contains("nothing of forgotten/newsletter is left"), "{}", gone.stderr);
 }
 
 /// The program, in a process whose files may not grow beyond a few KiB: what writes more fails as

@@ -83,7 +83,7 @@ impl Args {
             return Err(session.unknown(&self.id).await);
         };
         if definition.definition.is_none() {
-            return Err(Error::Removed { id: self.id, at: definition.applied_at });
+            return Err(session.removed(&self.id, definition.applied_at).await);
         }
         let temporal = session.temporal().await?;
         let description = session.schedule(&self.id).await?;

@@ -5,7 +5,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 use tidemark_model::ids::ConnectionId;
-use tidemark_schedules::{Listed, OpenRun, RunStatus, ScheduleError};
+use tidemark_schedules::{Listed, OpenRun, RunStatus, ScheduleError, ScheduleFilter};
 use tidemark_workflows::health::Health;
 
 use crate::error::Error;
@@ -101,7 +101,12 @@ impl Args {
             }
         }
         if standings.is_empty() && unlisted.is_empty() {
-            session.ui().note("no connection; `tidemark apply FILE` makes some");
+            let note = if self.selection.filter() == ScheduleFilter::default() {
+                "no connection; `tidemark apply FILE` makes some".to_owned()
+            } else {
+                format!("no connection matches {}", self.selection)
+            };
+            session.ui().note(&note);
         }
         session.ui().entries(self.output.output, &standings)?;
         Ok(Exit::Ok)

@@ -96,7 +96,7 @@ impl Args {
             return Err(session.unknown(&self.id).await);
         };
         let Some(definition) = stored.definition else {
-            return Err(Error::Removed { id: self.id, at: stored.applied_at });
+            return Err(session.removed(&self.id, stored.applied_at).await);
         };
         secrets::require(&definition, &[Side::Destination])?;
         let who = if self.repair {

@@ -109,9 +109,7 @@ impl Error {
                 .to_owned(),
             Self::NotASync { .. } => "`tidemark runs ID` shows the runs of a connection".to_owned(),
             Self::NotTried => "say the same again once both answer".to_owned(),
-            Self::SomeFailed { .. } => "each result says why; `tidemark list --health failing` \
-                                        shows the connections whose runs fail"
-                .to_owned(),
+            Self::SomeFailed { .. } => "each result says why, and what to do".to_owned(),
             Self::CheckFailed { .. } => {
                 "correct what the problems name, then: tidemark check FILE".to_owned()
             }
@@ -142,6 +140,10 @@ impl Error {
             Self::Overtaken { id, .. } => {
                 format!("look at it with `tidemark get {id}`, and apply again")
             }
+            Self::Removed { id, nothing_left: true, .. } => format!(
+                "nothing of {id} is left to go on from: applying a definition of it again reads and \
+                 sends everything"
+            ),
             Self::Removed { id, .. } => {
                 format!("applying a definition of {id} again goes on from its log")
             }

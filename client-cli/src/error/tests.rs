@@ -81,7 +81,16 @@ fn all() -> Vec<Error> {
             account: "acne".parse().unwrap(),
             nearest: Some("acme".parse().unwrap()),
         },
-        Error::Removed { id: id(), at: "2026-11-21T10:00:00Z".parse().unwrap() },
+        Error::Removed {
+            id: id(),
+            at: "2026-11-21T10:00:00Z".parse().unwrap(),
+            nothing_left: false,
+        },
+        Error::Removed {
+            id: id(),
+            at: "2026-11-21T10:00:00Z".parse().unwrap(),
+            nothing_left: true,
+        },
         Error::NoMatch { selection: "account acme, health failing".to_owned() },
         Error::NoRun { id: id(), run: "77".to_owned() },
         Error::NothingRuns { id: id() },

@@ -25,6 +25,11 @@ pub(crate) fn number_of(count: usize, noun: &str) -> String {
     counted(count as u64, noun)
 }
 
+/// An error in a cell, and what to do about it.
+pub(crate) fn with_hints(error: &str, hints: &[String]) -> String {
+    hints.iter().fold(error.to_owned(), |text, hint| format!("{text}; hint: {hint}"))
+}
+
 /// `a`, `a and b`, `a, b, and c`; of more than `most` the rest is a number.
 pub(crate) fn joined<T: AsRef<str>>(items: &[T], most: usize) -> String {
     let shown = if items.len() > most { most.saturating_sub(1) } else { items.len() };

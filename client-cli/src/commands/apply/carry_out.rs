@@ -3,7 +3,6 @@
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use tidemark_engine::definitions::{self, Stored, StoredDefinition};
-use tidemark_model::failure::Failure;
 
 use super::plan::{Applied, Change, Kind, Planner};
 use crate::commands::start;
@@ -44,22 +43,10 @@ impl Outcome {
 pub(super) fn refusals(changes: &[Change]) -> Result<(), Error> {
     let errors: Vec<Error> = changes
         .iter()
-        .filter_map(|change| Some(refusal(change, change.refused.as_ref()?)))
+        .filter_map(|change| Some(change.refusal(change.refused.as_ref()?)))
         .collect();
     let applied = changes.iter().map(Change::planned).collect();
     Outcome { applied, errors }.end().map(drop)
-}
-
-/// The connection stands beside it already.
-fn text(error: &Error) -> String {
-    match error {
-        Error::Refused { failure, .. } => failure.to_string(),
-        other => other.to_string(),
-    }
-}
-
-fn refusal(change: &Change, failure: &Failure) -> Error {
-    Error::Refused { id: change.definition.id().clone(), failure: Box::new(failure.clone()) }
 }
 
 /// Carries out every change; one that fails keeps no other from being made.
@@ -88,8 +75,8 @@ async fn one(planner: &Planner<'_>, change: &Change, start: bool) -> (Applied, O
 /// As a row of the answer, if an error came between. What is stored by then stands.
 fn ended_by(change: &Change, error: &Error, stored: Option<u32>) -> Applied {
     match error {
-        Error::Refused { .. } => change.refused(text(error)),
-        _ => change.failed(text(error), stored),
+        Error::Refused { .. } => change.not_made("refused", error, None),
+        _ => change.not_made("failed", error, stored),
     }
 }
 
@@ -101,7 +88,7 @@ async fn make(
     applied: &mut Applied,
 ) -> Result<(), Error> {
     if let Some(failure) = &change.refused {
-        return Err(refusal(change, failure));
+        return Err(change.refusal(failure));
     }
     if change.kind == Kind::Unchanged {
         applied.version = Some(change.stored_version);
@@ -157,7 +144,7 @@ async fn store(planner: &Planner<'_>, change: &Change) -> Result<u32, Error> {
 #[cfg(test)]
 mod tests {
     use tidemark_model::definition::{SourceText, parse};
-    use tidemark_model::failure::{FailureKind, Side};
+    use tidemark_model::failure::{Failure, FailureKind, Side};
 
     use super::*;
 
@@ -201,7 +188,7 @@ deletions = "keep"
     fn only_a_refusal_is_called_one_and_what_is_stored_is_told() {
         let change = change();
         let failure = Failure::new(FailureKind::Unauthenticated, Side::Source, "no such key");
-        let refused = ended_by(&change, &refusal(&change, &failure), None);
+        let refused = ended_by(&change, &change.refusal(&failure), None);
         assert_eq!((refused.result.as_str(), refused.version), ("refused", None));
 
         let overtaken = Error::Overtaken { id: change.definition.id().clone(), version: 3 };

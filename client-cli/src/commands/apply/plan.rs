@@ -16,6 +16,7 @@ use crate::secrets;
 use crate::session::Session;
 use crate::ui::output::Entry;
 use crate::ui::table::{Cell, Tone};
+use crate::ui::text::with_hints;
 
 /// Connections that are looked at at once.
 const SIMULTANEOUS: usize = 8;
@@ -89,19 +90,25 @@ impl Change {
     /// As a row of the answer, before it is carried out.
     pub(super) fn planned(&self) -> Applied {
         match &self.refused {
-            Some(failure) => self.refused(failure.to_string()),
+            Some(failure) => self.not_made("refused", &self.refusal(failure), None),
             None => self.applied(self.kind.would()),
         }
     }
 
-    /// As a row of the answer, if it was not carried out.
-    pub(super) fn refused(&self, error: String) -> Applied {
-        Applied { error: Some(error), ..self.applied("refused") }
+    /// The error for a connection that is not made.
+    pub(super) fn refusal(&self, failure: &Failure) -> Error {
+        Error::Refused { id: self.definition.id().clone(), failure: Box::new(failure.clone()) }
     }
 
-    /// As a row of the answer, if it was not carried out to its end: which version was stored.
-    pub(super) fn failed(&self, error: String, stored: Option<u32>) -> Applied {
-        Applied { error: Some(error), version: stored, ..self.applied("failed") }
+    /// As a row of the answer, if it was not carried out, or not to its end: which version was
+    /// stored.
+    pub(super) fn not_made(&self, result: &str, error: &Error, stored: Option<u32>) -> Applied {
+        // The connection stands beside it already.
+        let text = match error {
+            Error::Refused { failure, .. } => failure.to_string(),
+            other => other.to_string(),
+        };
+        Applied { error: Some(text), hints: error.hints(), version: stored, ..self.applied(result) }
     }
 
     /// As a row of the answer.
@@ -114,6 +121,7 @@ impl Change {
             consequences: self.consequences.clone(),
             run_id: None,
             error: None,
+            hints: Vec::new(),
         }
     }
 }
@@ -302,6 +310,9 @@ pub(super) struct Applied {
     pub(super) run_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
+    /// What to do about the error.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hints: Vec<String>,
 }
 
 impl Applied {
@@ -322,7 +333,7 @@ impl Applied {
             (_, None) => format!("{}: left out", one.field),
         });
         let sentence = match (&self.error, consequence) {
-            (Some(error), _) if first => Some(error.clone()),
+            (Some(error), _) if first => Some(with_hints(error, &self.hints)),
             (_, consequence) => consequence.map(|one| one.sentence.clone()),
         };
         vec![

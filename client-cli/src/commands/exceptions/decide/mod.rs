@@ -119,6 +119,12 @@ impl IgnoreArgs {
                 "write --why \"what makes it right\": whoever finds it later will ask",
             ));
         }
+        if let Some(found) = self.why.chars().find(|letter| letter.is_control()) {
+            return Err(Error::usage(
+                format!("why the exceptions are accepted may not hold {found:?}"),
+                "leave that character out, and say the same again",
+            ));
+        }
         decide(session, id, &self.which, &self.how, &Deed::Ignore { why: self.why }).await
     }
 }
