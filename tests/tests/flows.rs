@@ -150,3 +150,23 @@ async fn an_unknown_list_is_never_an_empty_one() {
     assert!(answer.stderr.contains("0therl1st"), "{}", answer.stderr);
     assert_eq!(stage.held().len(), 20);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_deadline_goes_by_the_watermark_beside_it() {
+    let stage = stage("deadline", 5).await;
+    stage.apply(TOMBSTONE).await;
+    let _worker = stage.worker(&[]);
+    let mut marks = Vec::new();
+    // The later runs find nothing new, and publish nothing.
+    for run_count in [2, 4] {
+        for _ in 0..run_count {
+            run(&stage).await;
+        }
+        let known = stage.ask(["inspect", stage.id(), "-o", "json"]).await.expect(0).json();
+        let at = |name: &str| known[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+        marks.push((at("complete_as_of"), at("lag_deadline")));
+    }
+    let [first, second] = marks.as_slice() else { panic!("two looks") };
+    assert!(second.0 > first.0, "{marks:?}");
+    assert_eq!(second.1.duration_since(second.0), first.1.duration_since(first.0));
+}

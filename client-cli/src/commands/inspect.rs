@@ -6,7 +6,7 @@ use tidemark_engine::definitions::{self, StoredDefinition};
 use tidemark_engine::log::Log;
 use tidemark_model::entry::Committed;
 use tidemark_model::ids::ConnectionId;
-use tidemark_schedules::{Description, OpenRun};
+use tidemark_schedules::{Description, Newest, OpenRun, standing};
 use tidemark_workflows::health::Health;
 
 use crate::decisions::{self, Told};
@@ -92,11 +92,18 @@ impl Args {
         for run in &description.running {
             running.push(temporal.schedules.look_at(run).await?);
         }
+        // What is published may be behind the watermark that is shown here.
+        let lag_deadline = definition.definition.as_ref().map(|defined| {
+            let health = description.attributes.health.unwrap_or(Health::New);
+            let created_at = description.created_at.unwrap_or_else(Timestamp::now);
+            let (newest, resumed_at) = (Newest::of(&log), description.resumed_at());
+            standing(defined, health, newest, created_at, resumed_at).lag_deadline
+        });
         let links = session.links()?;
         let known = Known {
             health: description.attributes.health.map(Health::as_str),
             complete_as_of: log.newest_commit().map(|commit| commit.manifest.complete_as_of),
-            lag_deadline: description.attributes.lag_deadline,
+            lag_deadline,
             newest_commit: log.newest_commit().cloned(),
             unfinished_count: log.unfinished().len(),
             open_decisions: decisions::open(

@@ -24,7 +24,9 @@ const SIMULTANEOUS: usize = 16;
 
 /// Show how connections are doing
 ///
-/// Temporal's visibility is asked, which is about a second old.
+/// Temporal's visibility is asked, which is about a second old. Runs that find nothing new publish
+/// sparingly: SYNCED THROUGH may be behind the log by five minutes or a quarter of `max_lag`,
+/// whichever is more. `tidemark inspect` has the exact one.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
