@@ -57,6 +57,36 @@ async fn watch_ends_with_the_run_and_its_exit_code_is_that_of_the_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_at_work_has_not_ended_and_may_carry_out_what_was_decided() {
+    const SENDING: &str = "sending";
+    const DECIDED: &str = "read the whole list; waits for the run under way or the next one";
+    let stage = stage("atwork", 40).await;
+    stage.apply(TOMBSTONE).await;
+    let _worker = stage.worker(&[]);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
+    stage.world().mutate_random(LIST, RandomKind::Change, 5, 1).unwrap();
+    let sending = FaultAction::Hold { id: SENDING.into() };
+    stage.world().add_fault(Fault::next(Side::Destination, sending));
+    let reading = FaultAction::Hold { id: HELD.into() };
+    stage.world().add_fault(Fault::next(Side::Source, reading));
+
+    let start = stage.ask(["start", stage.id(), "--full", "--wait", "--as", "eve"]);
+    let story = async {
+        for held in [HELD, SENDING] {
+            stage.world().wait_held(held, 1).await;
+            let known = stage.ask(["inspect", stage.id()]).await.expect(0).stdout;
+            assert!(known.contains(DECIDED), "{held}: {known}");
+            assert!(!known.contains("unfinished"), "{held}: {known}");
+            stage.world().release(held);
+        }
+    };
+    let (answer, ()) = tokio::join!(start, story);
+    answer.expect(0);
+    let known = stage.ask(["inspect", stage.id()]).await.expect(0).stdout;
+    assert!(!known.contains("waits for"), "{known}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_stops_watching_leaves_the_run_going() {
     let stage = stage("left", 60).await;
     stage.apply(TOMBSTONE).await;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tidemark_engine::definitions::{self, StoredDefinition};
 use tidemark_engine::log::Log;
-use tidemark_model::entry::Committed;
+use tidemark_model::entry::{Committed, Prepared};
 use tidemark_model::ids::ConnectionId;
 use tidemark_schedules::{Description, Newest, OpenRun, standing};
 use tidemark_workflows::health::Health;
@@ -49,8 +49,11 @@ struct Known {
     lag_deadline: Option<Timestamp>,
     newest_commit: Option<Committed>,
     unfinished_count: usize,
-    /// Decisions that wait for the next run.
+    /// Decisions that wait for a run.
     open_decisions: Vec<Told>,
+    /// The same in words.
+    #[serde(skip)]
+    decided: Vec<String>,
     schedule: ScheduleState,
     running: Vec<OpenRun>,
     runs: Vec<Run>,
@@ -99,18 +102,17 @@ impl Args {
             let (newest, resumed_at) = (Newest::of(&log), description.resumed_at());
             standing(defined, health, newest, created_at, resumed_at).lag_deadline
         });
+        let manifest = log.newest_commit().map(|commit| &commit.manifest);
+        let open_decisions = decisions::open(&folder, manifest).await?;
         let links = session.links()?;
         let known = Known {
             health: description.attributes.health.map(Health::as_str),
             complete_as_of: log.newest_commit().map(|commit| commit.manifest.complete_as_of),
             lag_deadline,
             newest_commit: log.newest_commit().cloned(),
-            unfinished_count: log.unfinished().len(),
-            open_decisions: decisions::open(
-                &folder,
-                log.newest_commit().map(|commit| &commit.manifest),
-            )
-            .await?,
+            unfinished_count: died_count(&running, &log),
+            decided: open_decisions.iter().map(|told| decided(told, &running, &log)).collect(),
+            open_decisions,
             runs: run::recent(session, &self.id, RUNS).await?,
             links: KnownLinks {
                 schedule: links.schedule(&self.id),
@@ -124,6 +126,30 @@ impl Args {
         session.ui().subject(self.output.output, &known)?;
         Ok(Exit::Ok)
     }
+}
+
+/// The entry of a run that is at work, once it has taken a number.
+fn prepared<'l>(run: &OpenRun, log: &'l Log) -> Option<&'l Prepared> {
+    log.unfinished().iter().find(|entry| entry.owner.run_id == run.run_id)
+}
+
+/// How many runs ended above the newest commit.
+fn died_count(running: &[OpenRun], log: &Log) -> usize {
+    let at_work = running.iter().filter(|run| !run.closed);
+    log.unfinished().len() - at_work.filter_map(|run| prepared(run, log)).count()
+}
+
+/// A decision that is not carried out, and the run that it waits for. A run that has not taken a
+/// number yet may still read it.
+fn decided(told: &Told, running: &[OpenRun], log: &Log) -> String {
+    let may_do =
+        |run: &OpenRun| prepared(run, log).is_none_or(|entry| told.number <= entry.next.decided);
+    let run = if running.iter().any(|run| !run.closed && may_do(run)) {
+        "the run under way or the next one"
+    } else {
+        "the next run"
+    };
+    told.sentence() + "; waits for " + run
 }
 
 impl ScheduleState {
@@ -154,18 +180,13 @@ impl Known {
             [] => "nothing".to_owned(),
             open => open.iter().map(|open| open_sentence(open, now)).collect::<Vec<_>>().join("\n"),
         };
-        let decided: Vec<String> = self
-            .open_decisions
-            .iter()
-            .map(|told| told.sentence() + "; waits for the next run")
-            .collect();
         details
             .section("state")
             .pair("health", self.health.unwrap_or("unknown"))
             .pair("complete as of", watermark)
             .pair_if("lag deadline", deadline)
             .pair("now", now_doing)
-            .pair_if("decided", (!decided.is_empty()).then(|| decided.join("\n")))
+            .pair_if("decided", (!self.decided.is_empty()).then(|| self.decided.join("\n")))
             .pair_if(
                 "unfinished",
                 (self.unfinished_count > 0).then(|| {
