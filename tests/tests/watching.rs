@@ -87,6 +87,19 @@ async fn a_run_at_work_has_not_ended_and_may_carry_out_what_was_decided() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_run_is_told_that_no_worker_takes_it_up() {
+    let stage = stage("alone", 5).await;
+    stage.apply(TOMBSTONE).await;
+    let mut command = stage.command();
+    command.args(["start", stage.id(), "--wait"]);
+    let mut start = Following::spawn(command);
+    start.wait_told(&format!("{}: waits for a worker", stage.id())).await;
+    let _worker = stage.worker(&[]);
+    start.ended().await.expect(0);
+    stage.assert_in_step();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_stops_watching_leaves_the_run_going() {
     let stage = stage("left", 60).await;
     stage.apply(TOMBSTONE).await;

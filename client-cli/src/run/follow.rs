@@ -14,6 +14,9 @@ use crate::ui::progress::Bar;
 /// How often a run is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
+/// When it is said that no worker takes a run up: one that is there does it in milliseconds.
+const WAIT_TOLD: Duration = Duration::from_secs(2);
+
 /// What came of following a run.
 #[derive(Debug)]
 pub(crate) enum Followed {
@@ -58,5 +61,11 @@ fn show(open: &OpenRun, bar: &Bar) {
     }
     let progress = open.step.as_ref().and_then(|step| step.progress.as_ref());
     let stage = open.step.as_ref().and_then(|step| step.stage);
-    bar.show(stage, progress, &open_sentence(open, Timestamp::now()));
+    let now = Timestamp::now();
+    let sentence = open_sentence(open, now);
+    bar.show(stage, progress, &sentence);
+    let undecided_since = open.undecided_since.filter(|_| open.step.is_none());
+    if undecided_since.is_some_and(|since| now.duration_since(since).unsigned_abs() >= WAIT_TOLD) {
+        bar.wait(&sentence);
+    }
 }

@@ -1,6 +1,6 @@
 //! How far a run is: a bar on a terminal, a line for each new stage elsewhere.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tidemark_model::progress::{Progress, Stage};
@@ -30,7 +30,15 @@ pub(crate) struct Bar {
     name: String,
     /// `None` where nothing can be drawn.
     drawn: Option<ProgressBar>,
-    told: Mutex<Option<Stage>>,
+    told: Mutex<Told>,
+}
+
+/// What was said of a run where nothing is drawn.
+#[derive(Debug, Default)]
+struct Told {
+    stage: Option<Stage>,
+    /// That it waits for a worker, since it came to that stage.
+    wait: bool,
 }
 
 impl Bars {
@@ -46,7 +54,7 @@ impl Bars {
             let bar = ProgressBar::no_length().with_prefix(name.to_owned());
             self.bars.add(bar.with_style(style(WITHOUT_TOTAL)))
         });
-        Bar { ui: self.ui, name: name.to_owned(), drawn, told: Mutex::new(None) }
+        Bar { ui: self.ui, name: name.to_owned(), drawn, told: Mutex::default() }
     }
 }
 
@@ -65,11 +73,22 @@ impl Bar {
             bar.set_message(sentence.to_owned());
             return;
         }
-        let mut told = self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if stage.is_some() && *told != stage {
-            *told = stage;
+        let mut told = self.told();
+        if stage.is_some() && told.stage != stage {
+            *told = Told { stage, wait: false };
             self.ui.note(&format!("{}: {sentence}", self.name));
         }
+    }
+
+    /// Says once, where no bar shows it, that no worker has taken the run up for a while.
+    pub(crate) fn wait(&self, sentence: &str) {
+        if self.drawn.is_none() && !std::mem::replace(&mut self.told().wait, true) {
+            self.ui.note(&format!("{}: {sentence}", self.name));
+        }
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the bar away.
