@@ -144,7 +144,7 @@ impl Engine {
         check_invalid(&ground.definition, &output.rows, &noted)?;
         let window = Window::of(base, prepared_at);
         let Guarded { changes, push, hold, waived, removals } =
-            ward.guard(window, holds, &due, &output).await?;
+            Box::pin(ward.guard(window, holds, &due, &output)).await?;
         let snapshots = (base, &output.snapshot);
         let BeforePush { file: exceptions, waived: accepted } = exception::before_push(
             ground.folder,
