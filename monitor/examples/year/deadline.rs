@@ -56,21 +56,24 @@ impl Deadline {
     fn raw(now: &Connection, at: i64) -> Self {
         let strict = promised(now);
         let begun = now.created_at.max(now.resumed_at.unwrap_or(i64::MIN));
+        let resumed = now.resumed_at.is_some_and(|resumed| resumed > now.created_at);
         let (surely_up, perhaps_up) = now.commit.map_or((false, false), |commit| {
-            // The resume and the watermark are of two clocks, as are the ends of a run.
-            let after = commit.read_at - begun;
+            // The resume and the watermark are of two clocks, as are the ends of a run. Every commit
+            // is after the creation.
+            let after = if resumed { commit.read_at - begun } else { i64::MAX };
             let took = commit.at - commit.read_at - now.max_lag;
             (after > 2 * APART && took <= -APART, after > 0 && took <= APART)
         });
         let mut deadline = Self { earliest: strict, latest: strict, stands_until: i64::MAX };
         let grace = |unfinished: bool| unfinished.then_some(begun).max(now.edited_at);
         if let Some(from) = grace(!surely_up) {
-            let (until, stands_until) = progressing(now, at, from);
+            // A run that ended may have done so before a resume, by the other clock.
+            let (until, stands_until) = progressing(now, at, from, from + APART);
             deadline.latest = strict.max(until);
             deadline.stands_until = stands_until;
         }
         if let Some(from) = grace(!perhaps_up) {
-            deadline.earliest = strict.max(progressing(now, at, from).0);
+            deadline.earliest = strict.max(progressing(now, at, from, from).0);
         }
         if now.damage == Some(Damage::Deleted) {
             // What it knew of a resume is lost.
@@ -100,23 +103,21 @@ fn lost_base(now: &Connection) -> i64 {
     }
 }
 
-/// Until when what began at `from` makes progress, and when this has to be asked for again.
-fn progressing(now: &Connection, at: i64, from: i64) -> (i64, i64) {
-    let (until, stands_until) = match (&now.run, now.red) {
-        (Some((_, plan)), _) => {
-            let (span, work) = plan.at(at);
-            let until = match work {
-                Work::Queued => i64::MAX,
-                Work::Working | Work::RateLimited => span.to + STALL,
-                Work::SourceDown | Work::DestinationDown | Work::Stalled => span.from + STALL,
-            };
-            // At its end somebody hears of what comes of it.
-            (until, if span.to > at { span.to } else { i64::MAX })
-        }
-        (None, Some(red)) if red.at > from => (red.at, i64::MAX),
-        (None, _) => (i64::MIN, i64::MAX),
+/// Until when what began at `from` makes progress, and when this has to be asked for again. A run that
+/// failed makes none, and one that has done nothing yet, after one that failed after `red_from`, is
+/// excused by no place in the queue.
+fn progressing(now: &Connection, at: i64, from: i64, red_from: i64) -> (i64, i64) {
+    let Some((_, plan)) = &now.run else { return (i64::MIN, i64::MAX) };
+    let (span, work) = plan.at(at);
+    let failed_before = now.red.is_some_and(|red| red.at > red_from);
+    let until = match work {
+        Work::Queued if failed_before && !plan.has_moved(at) => i64::MIN,
+        Work::Queued => i64::MAX,
+        Work::Working | Work::RateLimited => span.to + STALL,
+        Work::SourceDown | Work::DestinationDown | Work::Stalled => span.from + STALL,
     };
-    (until.min(from + FIRST_SYNC), stands_until)
+    // At its end somebody hears of what comes of it.
+    (until.min(from + FIRST_SYNC), if span.to > at { span.to } else { i64::MAX })
 }
 
 /// The time of outages does not count, and after one there is time to catch up: of those that

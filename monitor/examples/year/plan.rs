@@ -92,6 +92,11 @@ impl Plan {
         *at = to;
     }
 
+    /// Whether it has done something by an instant.
+    pub(crate) fn has_moved(&self, at: i64) -> bool {
+        self.steps.iter().any(|(span, work)| *work == Work::Working && span.from < at)
+    }
+
     /// What it is at, from when until when.
     pub(crate) fn at(&self, at: i64) -> (Span, Work) {
         let found = self.steps.iter().find(|(span, _)| span.holds(at)).or(self.steps.last());

@@ -56,7 +56,7 @@ pub(crate) fn facts(connection: &Connection, at: i64, world: &World) -> Facts {
             heard_at: (work == Work::Working)
                 .then(|| server(span.from.max(at - at.rem_euclid(BEAT)))),
             state: match work {
-                Work::Queued => RunState::Queued,
+                Work::Queued => RunState::Queued { moved: plan.has_moved(at) },
                 // A page now and then.
                 Work::Working => working(span.from.max(at - 200)),
                 Work::Stalled => working(span.from),
@@ -94,6 +94,8 @@ pub(crate) fn facts(connection: &Connection, at: i64, world: &World) -> Facts {
             number: commit.number,
             complete_as_of: shown(commit.read_at, skew),
             committed_at: server(commit.at),
+            // Nobody creates one twice.
+            since_created: true,
             held_count: commit.held,
             rejected_count: commit.rejected,
             exception_count: commit.held + commit.rejected,

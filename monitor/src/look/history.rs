@@ -5,16 +5,18 @@ use tidemark_engine::{
     definitions::{self, StoredDefinition},
     store::{Folder, StoreError},
 };
-use tidemark_model::definition::Definition;
+use tidemark_model::{definition::Definition, entry::Committed};
 
 use super::{damage::Logged, terms::whole, unreadable};
-use crate::rules::Edit;
+use crate::rules::{Commit, Edit};
 
 /// The definitions since the newest watermark: from a watermark on, nothing before it counts.
 pub(super) struct History {
     /// When the connection was first applied, or applied again after it was removed: an edit and a
     /// schedule that is made anew give it no more time.
     pub(super) created_at: Timestamp,
+    /// The version of that.
+    created_version: u32,
     /// The edits of the lag that is allowed, oldest first.
     pub(super) edits: Vec<Edit>,
 }
@@ -26,7 +28,11 @@ impl History {
         definition: &Definition,
         logged: &Logged,
     ) -> Result<Self, StoreError> {
-        let mut history = Self { created_at: stored.applied_at, edits: Vec::new() };
+        let mut history = Self {
+            created_at: stored.applied_at,
+            created_version: stored.version,
+            edits: Vec::new(),
+        };
         let mut max_lag = whole(definition.max_lag());
         let counts_from = logged.commit.as_ref().map(|commit| commit.manifest.complete_as_of);
         for version in (1..stored.version).rev() {
@@ -40,7 +46,7 @@ impl History {
                     if max_lag != after {
                         history.edits.push(Edit { at, before: max_lag, after });
                     }
-                    history.created_at = applied_at;
+                    (history.created_at, history.created_version) = (applied_at, version);
                 }
                 Ok(_) => break,
                 // No longer in force: what can still be read has to do.
@@ -50,5 +56,13 @@ impl History {
         }
         history.edits.reverse();
         Ok(history)
+    }
+
+    /// A commit as the rules see it.
+    pub(super) fn newest(&self, commit: &Committed) -> Commit {
+        Commit {
+            since_created: commit.manifest.definition.version >= self.created_version,
+            ..super::newest(commit)
+        }
     }
 }

@@ -139,6 +139,7 @@ impl Looker {
             (None, None) => None,
         };
         let history = History::read(&folder, stored, definition, &logged).await?;
+        let commit = logged.commit.as_ref().map(|commit| history.newest(commit));
         let facts = Facts {
             terms: terms::of(stored, definition, logged.commit.as_ref(), history),
             schedule: match &described {
@@ -148,7 +149,7 @@ impl Looker {
                 }
                 None => ScheduleState::Missing,
             },
-            commit: logged.commit.as_ref().map(newest),
+            commit,
             ended,
             run,
         };
@@ -217,9 +218,9 @@ pub(crate) async fn take_glance(
     };
     let logged = Logged::read(&folder, now).await?;
     let history = History::read(&folder, &stored, &definition, &logged).await?;
-    let commit = logged.commit.as_ref();
+    let commit = logged.commit.as_ref().map(|commit| history.newest(commit));
     let facts = Facts {
-        terms: terms::of(&stored, &definition, commit, history),
+        terms: terms::of(&stored, &definition, logged.commit.as_ref(), history),
         schedule: ScheduleState::Present {
             paused,
             resumed_at: None,
@@ -227,7 +228,7 @@ pub(crate) async fn take_glance(
             started_at: listed.and_then(|listed| listed.recent.last()?.started_at),
             as_defined: true,
         },
-        commit: commit.map(newest),
+        commit,
         ended: logged.damage.as_ref().map(|damage| damage.ended.clone()),
         run: None,
     };
@@ -243,11 +244,13 @@ async fn defined(folder: &Folder) -> Result<Option<(StoredDefinition, Definition
     }))
 }
 
+/// As if nothing were known of when the connection was created.
 fn newest(commit: &Committed) -> Commit {
     Commit {
         number: commit.number.get(),
         complete_as_of: commit.manifest.complete_as_of,
         committed_at: commit.committed_at,
+        since_created: false,
         held_count: commit.receipt.held_count,
         rejected_count: commit.receipt.rejected_count,
         exception_count: commit.receipt.exception_count,

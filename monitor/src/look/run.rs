@@ -14,16 +14,21 @@ use crate::rules::{Ended, OpenRun, RunState};
 /// so one that only fails and is taken again has not.
 const MOVES_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 
+/// The first decision about a run is due when it starts: one that is due later follows a step.
+const FIRST_DECISION_WITHIN: SignedDuration = SignedDuration::from_secs(1);
+
 /// `None` for a run that has just ended.
 pub(super) fn open(seen: &Seen, now: Timestamp) -> Option<OpenRun> {
     if seen.closed {
         return None;
     }
     let started_at = seen.started_at.unwrap_or(now);
-    let state = match &seen.step {
-        None if seen.undecided_since.is_some() => RunState::Queued,
-        None => RunState::Working { moved_at: now, progress: "between two steps".into() },
-        Some(step) => state(step, started_at, now),
+    let state = match (&seen.step, seen.undecided_since) {
+        (None, Some(since)) => {
+            RunState::Queued { moved: since.duration_since(started_at) > FIRST_DECISION_WITHIN }
+        }
+        (None, None) => RunState::Working { moved_at: now, progress: "between two steps".into() },
+        (Some(step), _) => state(step, started_at, now),
     };
     // What is not taken says nothing of the workers of now.
     let heard_at = seen.step.as_ref().filter(|step| step.taken).and_then(|step| step.heard_at);
@@ -44,7 +49,8 @@ fn state(step: &OpenStep, started_at: Timestamp, now: Timestamp) -> RunState {
     }
     // Once the time between two attempts is over, the server names no next one: it is due.
     if !step.taken && step.next_attempt_at.is_none() {
-        return RunState::Queued;
+        let later_stage = step.stage.is_some_and(|stage| stage != Stage::Read);
+        return RunState::Queued { moved: later_stage || step.progress.is_some() };
     }
     let moved_at = step.moved_at.unwrap_or(started_at);
     let working = |moved_at| RunState::Working { moved_at, progress: progress(step) };
@@ -172,9 +178,15 @@ mod tests {
             FailureKind::Draining,
         ];
         for step in kinds.map(|kind| OpenStep { taken: false, ..failed(kind) }) {
-            assert_eq!(state(&step, at(0), at(40)), RunState::Queued, "{step:?}");
+            let queued = |moved| RunState::Queued { moved };
+            assert_eq!(state(&step, at(0), at(40)), queued(true), "{step:?}");
+            let unread = OpenStep { progress: None, ..step.clone() };
+            assert_eq!(state(&unread, at(0), at(40)), queued(false), "{unread:?}");
+            let pushing = OpenStep { stage: Some(Stage::Push), ..unread };
+            assert_eq!(state(&pushing, at(0), at(40)), queued(true), "the list was read");
             let later = OpenStep { next_attempt_at: Some(at(41)), ..step };
-            assert_ne!(state(&later, at(0), at(40)), RunState::Queued);
+            let state = state(&later, at(0), at(40));
+            assert!(!matches!(state, RunState::Queued { .. }), "{state:?}");
         }
     }
 

@@ -63,7 +63,7 @@ impl Cause {
         }
         if let Some(run) = &facts.run {
             return match &run.state {
-                RunState::Queued => Self::WaitingForWorker { since: run.started_at },
+                RunState::Queued { .. } => Self::WaitingForWorker { since: run.started_at },
                 RunState::RateLimited { side, until } => {
                     Self::RateLimited { until: *until, side: *side, system: system(facts, *side) }
                 }

@@ -65,26 +65,34 @@ fn strict(terms: &Terms, base: Timestamp) -> Timestamp {
 }
 
 /// Whether a commit that was in time stands since a creation or a resume. A watermark and a resume
-/// are of two clocks.
+/// are of two clocks; that a commit is none of before the creation is known without any.
 pub(super) fn caught_up(facts: &Facts, begun: Timestamp, settings: &Settings) -> bool {
+    let never_resumed = begun <= facts.terms.created_at;
     facts.commit.is_some_and(|commit| {
-        commit.complete_as_of > later(begun, settings.skew) && commit.in_time(facts.terms.max_lag)
+        let since = (never_resumed && commit.since_created)
+            || commit.complete_as_of > later(begun, settings.skew);
+        since && commit.in_time(facts.terms.max_lag)
     })
 }
 
-/// Until when a run that began after `from` counts as making progress; the past if none does.
+/// Until when an open run counts as making progress since `from`; the past if none does. One that
+/// failed gives no time: each of a connection whose runs all fail would give it some more.
 fn progressing_until(facts: &Facts, from: Timestamp, settings: &Settings) -> Timestamp {
-    let until = match (&facts.run, &facts.ended) {
-        (Some(run), _) => match &run.state {
-            // It waits in line, and the line moves: an outage of the workers is dealt with apart.
-            RunState::Queued => Timestamp::MAX,
-            RunState::RateLimited { until, .. } => later(*until, settings.stalled_after),
-            RunState::Working { moved_at, .. } | RunState::Retrying { moved_at, .. } => {
-                later(*moved_at, settings.stalled_after)
-            }
-        },
-        (None, Some(ended)) if ended.at > from => ended.at,
-        (None, _) => Timestamp::MIN,
+    let Some(run) = &facts.run else { return Timestamp::MIN };
+    let until = match &run.state {
+        // Its place in line is no better than that of the run that failed before it.
+        RunState::Queued { moved: false } if failed_since(facts, from, settings) => Timestamp::MIN,
+        // It waits in line, and the line moves: an outage of the workers is dealt with apart.
+        RunState::Queued { .. } => Timestamp::MAX,
+        RunState::RateLimited { until, .. } => later(*until, settings.stalled_after),
+        RunState::Working { moved_at, .. } | RunState::Retrying { moved_at, .. } => {
+            later(*moved_at, settings.stalled_after)
+        }
     };
     until.min(later(from, settings.first_sync_within))
+}
+
+/// Whether a run failed since an instant, by every clock.
+fn failed_since(facts: &Facts, from: Timestamp, settings: &Settings) -> bool {
+    facts.ended.as_ref().is_some_and(|ended| ended.at > later(from, settings.skew))
 }

@@ -82,6 +82,9 @@ pub struct Commit {
     pub complete_as_of: Timestamp,
     /// When it was made.
     pub committed_at: Timestamp,
+    /// Whether its run worked under a definition of the connection since it was created, which no
+    /// clock has to say.
+    pub since_created: bool,
     /// Removals that wait for an operator.
     pub held_count: u64,
     /// Records that the destination refuses.
@@ -124,7 +127,10 @@ pub struct OpenRun {
 #[derive(Clone, Debug, PartialEq)]
 pub enum RunState {
     /// No worker has taken its next step yet.
-    Queued,
+    Queued {
+        /// Whether an earlier step of the run, or an attempt, did something durable.
+        moved: bool,
+    },
     /// The other side asked for a pause.
     RateLimited { side: Side, until: Timestamp },
     /// A step is at work, or between two attempts that made progress.

@@ -22,12 +22,83 @@ fn a_first_sync_has_a_day_while_it_progresses() {
         Facts { commit: None, run, ..facts }
     };
     let day = Some(at(24 * 60 + 2));
-    assert_eq!(alarm_at(&new(run(RunState::Queued), None), &[]), day);
+    assert_eq!(alarm_at(&new(run(RunState::Queued { moved: false }), None), &[]), day);
     assert_eq!(alarm_at(&new(run(working(at(400))), None), &[]), Some(at(432)));
     assert_eq!(alarm_at(&new(run(working(at(2_000))), None), &[]), day);
-    assert_eq!(alarm_at(&new(None, Some(at(300))), &[]), Some(at(302)), "it gave up");
+    assert_eq!(alarm_at(&new(None, Some(at(300))), &[]), Some(at(182)), "it gave up");
+    let again = |state| new(run(state), Some(at(300)));
+    assert_eq!(
+        alarm_at(&again(RunState::Queued { moved: false }), &[]),
+        Some(at(182)),
+        "and waits to try again"
+    );
+    assert_eq!(alarm_at(&again(working(at(400))), &[]), Some(at(432)));
+    assert_eq!(alarm_at(&again(RunState::Queued { moved: true }), &[]), day, "between two steps");
     assert_eq!(alarm_at(&new(None, Some(at(100))), &[]), Some(at(182)), "the deadline stands");
     assert_eq!(alarm_at(&new(None, None), &[]), Some(at(182)));
+}
+
+/// One whose runs all fail, the last one just before an instant, since it was in step at midnight.
+fn failing_for_ever(now: Timestamp, run: Option<RunState>) -> Facts {
+    let mut facts = failing(at(0), now, "HTTP 400");
+    facts.run = run.map(|state| OpenRun { started_at: now, heard_at: None, state });
+    facts
+}
+
+#[test]
+fn a_run_that_failed_gives_no_time_after_a_commit_soon_after_the_creation() {
+    for created_at in [-1, 0, 1] {
+        let created = |facts: Facts| {
+            let terms = Terms { created_at: at(created_at), ..facts.terms.clone() };
+            Facts { terms, ..facts }
+        };
+        let since = created_at.max(0);
+        for now in [60, 600, 1_200] {
+            let facts = created(failing_for_ever(at(now), None));
+            assert_eq!(alarm_at(&facts, &[]), Some(at(since + 182)), "{created_at}, {now}");
+            let due = Due::of(&facts, &[], &Settings::default());
+            assert_eq!(due.at, at(since + 180), "what it is late by counts from one instant");
+        }
+        // Nor does the next one, be the last one red or not: the first sync is over.
+        let queued = created(failing_for_ever(at(600), Some(RunState::Queued { moved: false })));
+        assert_eq!(alarm_at(&queued, &[]), Some(at(since + 182)));
+        let queued = Facts { ended: None, ..queued };
+        assert_eq!(alarm_at(&queued, &[]), Some(at(since + 182)));
+    }
+}
+
+#[test]
+fn a_run_that_failed_gives_no_time_after_a_commit_soon_after_a_resume() {
+    let resumed = |mut facts: Facts| {
+        if let ScheduleState::Present { resumed_at, .. } = &mut facts.schedule {
+            *resumed_at = Some(at(-1));
+        }
+        facts
+    };
+    for now in [60, 600, 1_200] {
+        let facts = resumed(failing_for_ever(at(now), None));
+        assert_eq!(alarm_at(&facts, &[]), Some(at(182)), "{now}");
+        let queued = resumed(failing_for_ever(at(now), Some(RunState::Queued { moved: false })));
+        assert_eq!(alarm_at(&queued, &[]), Some(at(182)), "{now}");
+        // That commit may have been just before it: the first run after it has its place in line.
+        let first = Facts { ended: None, ..queued };
+        assert_eq!(alarm_at(&first, &[]), Some(at(-1 + 24 * 60 + 2)));
+    }
+    // A run that failed just then may have done so before it.
+    let queued = resumed(failing_for_ever(at(1), Some(RunState::Queued { moved: false })));
+    assert_eq!(alarm_at(&queued, &[]), Some(at(-1 + 24 * 60 + 2)));
+}
+
+#[test]
+fn one_that_fails_every_minute_after_an_early_commit_is_told() {
+    let mut scene = Scene::new(at(0));
+    let mut told = Vec::new();
+    for minute in 1..200 {
+        let mut facts = failing_for_ever(at(minute), None);
+        facts.terms.created_at = at(0);
+        told.extend(scene.told(at(minute), &[("acme/a", &facts)]).into_iter().map(|_| minute));
+    }
+    assert_eq!(told, [182]);
 }
 
 #[test]
@@ -46,7 +117,11 @@ fn the_run_after_a_long_first_sync_belongs_to_it() {
 fn an_edit_that_forces_a_full_read_gives_time_too() {
     let mut facts = in_step(at(0));
     facts.terms.reread_at = Some(at(60));
-    facts.run = Some(OpenRun { started_at: at(70), heard_at: None, state: RunState::Queued });
+    facts.run = Some(OpenRun {
+        started_at: at(70),
+        heard_at: None,
+        state: RunState::Queued { moved: false },
+    });
     assert_eq!(alarm_at(&facts, &[]), Some(at(60 + 24 * 60 + 2)));
 }
 
@@ -107,7 +182,11 @@ fn a_commit_just_after_a_resume_may_have_been_just_before_it() {
             started_at: Some(at(60)),
             as_defined: true,
         };
-        facts.run = Some(OpenRun { started_at: at(61), heard_at: None, state: RunState::Queued });
+        facts.run = Some(OpenRun {
+            started_at: at(61),
+            heard_at: None,
+            state: RunState::Queued { moved: false },
+        });
         facts
     };
     assert_eq!(alarm_at(&resumed(59), &[]), Some(at(59 + 24 * 60 + 2)));
@@ -136,7 +215,13 @@ fn what_has_time_need_not_be_looked_at_again() {
     assert_eq!(later(at(180), &facts), [(id("acme/a"), at(182))]);
     // One that has time only while it progresses has to be watched.
     let mut resumed = facts.clone();
-    resumed.terms.created_at = at(0);
-    resumed.run = Some(OpenRun { started_at: at(1), heard_at: None, state: RunState::Queued });
+    if let ScheduleState::Present { resumed_at, .. } = &mut resumed.schedule {
+        *resumed_at = Some(at(0));
+    }
+    resumed.run = Some(OpenRun {
+        started_at: at(1),
+        heard_at: None,
+        state: RunState::Queued { moved: false },
+    });
     assert!(later(at(181), &resumed).is_empty());
 }

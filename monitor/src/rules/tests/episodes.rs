@@ -30,7 +30,11 @@ fn a_first_sync_that_tries_again_does_not_end_its_episode() {
     let mut facts = failing(at(0), at(300), "HTTP 502");
     (facts.commit, facts.terms.created_at) = (None, at(0));
     assert_eq!(scene.told(at(400), &[("acme/a", &facts)]).len(), 1);
-    facts.run = Some(OpenRun { started_at: at(401), heard_at: None, state: RunState::Queued });
+    facts.run = Some(OpenRun {
+        started_at: at(401),
+        heard_at: None,
+        state: RunState::Queued { moved: false },
+    });
     assert!(scene.told(at(402), &[("acme/a", &facts)]).is_empty());
 }
 

@@ -45,6 +45,7 @@ fn in_step(watermark: Timestamp) -> Facts {
             number: 7,
             complete_as_of: watermark,
             committed_at: watermark,
+            since_created: true,
             held_count: 0,
             rejected_count: 0,
             exception_count: 0,

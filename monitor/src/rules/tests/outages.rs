@@ -6,7 +6,11 @@ use super::*;
 fn without_workers_there_is_one_notice_and_time_to_catch_up() {
     let mut scene = Scene::new(at(180));
     let mut late = in_step(at(0));
-    late.run = Some(OpenRun { started_at: at(60), heard_at: None, state: RunState::Queued });
+    late.run = Some(OpenRun {
+        started_at: at(60),
+        heard_at: None,
+        state: RunState::Queued { moved: false },
+    });
     scene.workers = false;
     let mut told = Vec::new();
     for minute in 180..300 {
