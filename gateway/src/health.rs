@@ -24,10 +24,9 @@ impl Health for GatewayHealth {
         if self.stopping.is_cancelled() {
             return Some("stopping".to_owned());
         }
-        let root = self.gateway.looks.store().root();
-        match timeout(PATIENCE, root.exists("store.json")).await {
+        match timeout(PATIENCE, self.gateway.looks.store_is_there()).await {
             Ok(Ok(true)) => None,
-            Ok(Ok(false)) => Some("the store is not set up".to_owned()),
+            Ok(Ok(false)) => Some("the store is not set up, or is gone".to_owned()),
             Ok(Err(_)) => Some("the store cannot be read".to_owned()),
             Err(_) => Some(format!("the store has not answered for {} s", PATIENCE.as_secs())),
         }

@@ -39,6 +39,10 @@ pub(crate) enum Refusal {
     Busy,
     TooSlow,
     Store(StoreError),
+    /// Nothing says that there is a store at all, so nothing is known of what it does not hold.
+    StoreGone {
+        url: String,
+    },
 }
 
 impl Refusal {
@@ -51,7 +55,9 @@ impl Refusal {
             }
             Self::Query { .. } => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Busy | Self::TooSlow | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::TooSlow | Self::Store(_) | Self::StoreGone { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -91,7 +97,7 @@ impl Refusal {
                 "try again; until it answers, nothing is proven",
             ),
             // What and where is for the operators' log.
-            Self::Store(_) => (
+            Self::Store(_) | Self::StoreGone { .. } => (
                 "the store cannot be read".to_owned(),
                 "try again; until it can be read, nothing is proven. The gateway's log says more",
             ),
@@ -102,8 +108,19 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        if let Self::Store(error) = &self {
-            tracing::error!(error = error as &dyn std::error::Error, "the store cannot be read");
+        match &self {
+            Self::Store(error) => {
+                tracing::error!(
+                    error = error as &dyn std::error::Error,
+                    "the store cannot be read"
+                );
+            }
+            Self::StoreGone { url } => tracing::error!(
+                store = url,
+                "there is no store.json: the store is not set up, or is gone, such as a folder that \
+                 is not mounted any more"
+            ),
+            _ => {}
         }
         let mut response = (self.status(), Json(self.body())).into_response();
         let headers = response.headers_mut();
@@ -111,7 +128,7 @@ impl IntoResponse for Refusal {
             Self::Unknown => {
                 headers.insert(header::WWW_AUTHENTICATE, "Bearer".parse().expect("it is ASCII"));
             }
-            Self::Busy | Self::TooSlow | Self::Store(_) => {
+            Self::Busy | Self::TooSlow | Self::Store(_) | Self::StoreGone { .. } => {
                 headers.insert(header::RETRY_AFTER, "1".parse().expect("it is ASCII"));
             }
             _ => {}

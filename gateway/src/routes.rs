@@ -150,7 +150,11 @@ async fn answer(
 ) -> Result<Option<Answer>, Refusal> {
     let looks = gateway.looks.of(subject).await?;
     // Its age is that of now, also if the look is a moment old.
-    Ok(Answer::of(subject, &looks, asked, Timestamp::now()))
+    let answer = Answer::of(subject, &looks, asked, Timestamp::now());
+    if answer.is_none() && !gateway.looks.store_is_there().await? {
+        return Err(Refusal::StoreGone { url: gateway.looks.store().url().to_owned() });
+    }
+    Ok(answer)
 }
 
 /// What `/v1/openapi.json` says of the routes.

@@ -116,9 +116,11 @@ async fn answers_are_not_to_be_kept() {
 #[tokio::test]
 async fn operators_have_a_door_of_their_own() {
     let world = World::new().await;
+    let identity = world.folder.path().join("store/store.json");
+    std::fs::remove_file(&identity).unwrap();
     let unclaimed = world.ops("/healthz").await;
     assert_eq!(unclaimed.status, StatusCode::SERVICE_UNAVAILABLE);
-    std::fs::write(world.folder.path().join("store/store.json"), "{}").unwrap();
+    std::fs::write(&identity, "{}").unwrap();
     assert_eq!(world.ops("/healthz").await.status, StatusCode::OK);
 
     world.get("/v1/freshness/empty?max_age=1h").await;

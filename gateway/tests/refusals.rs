@@ -166,3 +166,30 @@ async fn a_store_that_cannot_be_read_is_never_fresh() {
     assert_eq!(answer.json()["fresh"], true, "{}", answer.text);
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_store_that_is_gone_is_no_account_without_connections() {
+    let world = World::new().await;
+    world.connect("acme/news").await;
+    let paths = [ACME, "/v1/freshness/acme/news?max_age=1h", "/v1/freshness/empty?max_age=1h"];
+    let statuses = async || {
+        let mut statuses = Vec::new();
+        for path in paths {
+            let answer = world.get(path).await;
+            assert!(!answer.text.contains("store.json"), "{}", answer.text);
+            statuses.push(answer.status.as_u16());
+        }
+        statuses
+    };
+    let (store, elsewhere) =
+        (world.folder.path().join("store"), world.folder.path().join("elsewhere"));
+    std::fs::rename(&store, &elsewhere).unwrap();
+    assert_eq!(statuses().await, [503, 503, 503]);
+    // An empty folder is what is left of one that is not mounted.
+    std::fs::create_dir(&store).unwrap();
+    assert_eq!(statuses().await, [503, 503, 503]);
+    std::fs::remove_dir(&store).unwrap();
+    std::fs::rename(&elsewhere, &store).unwrap();
+    assert_eq!(statuses().await, [200, 200, 404]);
+    world.end().await;
+}

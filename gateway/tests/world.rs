@@ -120,7 +120,7 @@ accounts = ['globex']
 ";
 
 impl World {
-    /// A gateway over a store without connections.
+    /// A gateway over a store that was set up and has no connections.
     pub(crate) async fn new() -> Self {
         static INSTALLED: OnceLock<()> = OnceLock::new();
         INSTALLED.get_or_init(|| {
@@ -135,6 +135,7 @@ impl World {
 
         let folder = TempDir::new().unwrap();
         let store = Store::make(&format!("file://{}/store", folder.path().display())).unwrap();
+        std::fs::write(folder.path().join("store/store.json"), "{}").unwrap();
         let connectors = Arc::new(HttpConnectors::new(Secrets).unwrap());
         let engine = Engine::new(store.clone(), connectors, Settings::default());
 

@@ -39,6 +39,7 @@ async fn gateway(
         ThrottleConfig { wait_list_with_delimiter_per_call: listing_takes, ..Default::default() };
     let objects = Arc::new(ThrottledStore::new(InMemory::new(), throttle));
     let store = Store::over(objects, Path::default(), "memory:///");
+    store.root().create("store.json", "{}".into()).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gateway.toml");
     std::fs::write(&path, "[[token]]\nsecret = 'env:ONE'\naccounts = ['acme']").unwrap();
