@@ -8,6 +8,7 @@ mod absence;
 pub mod config;
 mod dead_man;
 mod health;
+mod identity;
 mod keep;
 mod listen;
 pub mod look;

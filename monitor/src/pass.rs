@@ -4,9 +4,9 @@
 //! pass. A monitor that dies in between leaves it to the others, or to itself after a restart.
 
 use jiff::{SignedDuration, Timestamp};
-use tidemark_engine::store::StoreError;
 
 use crate::{
+    identity::{Identity, PassError},
     keep::Keep,
     measure, mutes,
     rules::{Mute, Seen, Settings, Watch},
@@ -29,6 +29,7 @@ pub(crate) enum Passed {
 
 /// A monitor at work.
 pub(crate) struct Monitor {
+    identity: Identity,
     eyes: Eyes,
     keep: Keep,
     watch: Watch,
@@ -40,8 +41,9 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
-    pub(crate) fn new(eyes: Eyes, sinks: Sinks, settings: Settings) -> Self {
+    pub(crate) fn new(identity: Identity, eyes: Eyes, sinks: Sinks, settings: Settings) -> Self {
         Self {
+            identity,
             keep: Keep::new(eyes.store()),
             eyes,
             watch: Watch::new(settings.clone()),
@@ -55,12 +57,15 @@ impl Monitor {
     /// Makes one pass.
     ///
     /// # Errors
-    /// The store does not answer: nothing is concluded and nothing is told.
-    pub(crate) async fn pass(&mut self) -> Result<Passed, StoreError> {
+    /// The store does not answer, or is gone: nothing is concluded and nothing is told.
+    pub(crate) async fn pass(&mut self) -> Result<Passed, PassError> {
+        self.identity.confirm().await?;
         let mut version = self.keep.newest().await?;
         let memory = &version.kept.memory;
         let sight = self.eyes.look_around(&self.watch, memory, Timestamp::now()).await?;
         let mutes = self.mutes().await;
+        // What was seen may have been what is left of it.
+        self.identity.confirm().await?;
         let now = Timestamp::now();
         let came = if sight.is_some() { Passed::Complete } else { Passed::Blind };
         let seen = match sight {
@@ -113,12 +118,13 @@ impl Monitor {
     /// Writes down what came of what was sent last, so that nobody sends it again.
     ///
     /// # Errors
-    /// The store's.
-    pub(crate) async fn close(mut self) -> Result<(), StoreError> {
+    /// The store's, or it is gone.
+    pub(crate) async fn close(mut self) -> Result<(), PassError> {
         let unwritten = std::mem::take(&mut self.unwritten);
         if unwritten.is_empty() {
             return Ok(());
         }
+        self.identity.confirm().await?;
         loop {
             let mut version = self.keep.newest().await?;
             self.sinks.note(&mut version.kept.outbox, &unwritten, Timestamp::now());

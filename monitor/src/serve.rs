@@ -5,10 +5,7 @@ use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use jiff::Timestamp;
 use temporalio_client::{ClientOptions, ConnectionOptions};
-use tidemark_engine::{
-    definitions,
-    store::{Store, StoreError},
-};
+use tidemark_engine::{definitions, store::Store};
 use tidemark_model::{ids::ConnectionId, secret::SecretLookup};
 use tidemark_process::ops;
 use tidemark_schedules::Links;
@@ -19,6 +16,7 @@ use crate::{
     config::MonitorConfig,
     dead_man::DeadMan,
     health::MonitorHealth,
+    identity::{Identity, PassError},
     measure, mutes,
     pass::{Monitor, Passed},
     rules::Settings,
@@ -66,7 +64,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let store = Store::open(&config.store).context("the store cannot be opened")?;
     let namespace = temporal.client.namespace.clone();
-    definitions::verify(&store, &namespace)
+    let claim = definitions::verify(&store, &namespace)
         .await
         .context("run `tidemark setup`, or set TIDEMARK_STORE to the right store")?;
     let sinks = sinks(config, &namespace, secrets)?;
@@ -86,7 +84,8 @@ pub async fn run(
         remind_every: config.remind_every,
         ..Settings::default()
     };
-    let monitor = Monitor::new(eyes, sinks, settings);
+    let identity = Identity::new(store.clone(), claim);
+    let monitor = Monitor::new(identity, eyes, sinks, settings);
     tracing::info!(
         store = store.url(),
         namespace,
@@ -128,7 +127,7 @@ async fn watch(
             let dead_man = Arc::clone(dead_man);
             tokio::spawn(async move { dead_man.ping().await });
         }
-        if tidied_at.is_none_or(|at| at.elapsed() >= TIDY_EVERY) {
+        if passed.is_ok() && tidied_at.is_none_or(|at| at.elapsed() >= TIDY_EVERY) {
             tidied_at = Some(Instant::now());
             if let Err(error) = mutes::forget_ended(store, Timestamp::now()).await {
                 tracing::warn!(%error, "mutes that have ended cannot be deleted");
@@ -139,7 +138,7 @@ async fn watch(
     monitor
 }
 
-fn note(passed: &Result<Passed, StoreError>, health: &MonitorHealth, after: Duration) {
+fn note(passed: &Result<Passed, PassError>, health: &MonitorHealth, after: Duration) {
     let result = match passed {
         Ok(Passed::Complete) => "complete",
         Ok(Passed::Blind) => "blind",

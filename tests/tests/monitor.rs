@@ -165,6 +165,29 @@ async fn what_the_store_refuses_of_one_is_told_and_blinds_nobody_for_the_others(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_gone_is_no_empty_one() {
+    let stage = stage("unmounted", 1).await;
+    stage.apply(TOMBSTONE).await;
+    let receiver = Receiver::start().await;
+    let monitor = stage.monitor(&format!("ops_address = \"127.0.0.1:0\"\n{}", receiver.sink()));
+    monitor.wait_log("monitor watches").await;
+    let (store, elsewhere) = (stage.folder().join("store"), stage.folder().join("elsewhere"));
+    std::fs::rename(&store, &elsewhere).unwrap();
+    // What is left of a folder that is not mounted any more.
+    std::fs::create_dir(&store).unwrap();
+    monitor.wait_log("is gone: it has no store.json any more").await;
+    let health = asked(&monitor, "/healthz").await;
+    assert!(health.starts_with("HTTP/1.0 503") && health.contains("is gone"), "{health}");
+
+    std::fs::remove_dir_all(&store).unwrap();
+    std::fs::rename(&elsewhere, &store).unwrap();
+    while !asked(&monitor, "/healthz").await.starts_with("HTTP/1.0 200") {}
+    assert!(told(&receiver, stage.id()).is_empty(), "nothing was concluded from it");
+    let (code, log) = monitor.terminate().await;
+    assert_eq!(code, 0, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_schedule_that_is_gone_is_found_and_made_again() {
     let stage = stage("gone", 10).await;
     stage.apply(TOMBSTONE).await;
