@@ -78,6 +78,9 @@ async fn a_store_from_an_old_backup_is_refused_until_what_it_lost_is_accepted() 
 
     std::fs::remove_dir_all(&store).unwrap();
     copy(&backup, &store).await;
+    let found = stage.ask(["doctor", stage.id()]).await.expect(1);
+    assert!(found.stdout.contains("the store went back in time"), "{}", found.stdout);
+    assert!(found.stdout.contains("--resend"), "{}", found.stdout);
     let mark = stage.world().ledger().mark;
     for _ in 0..2 {
         let refused = stage.ask(["start", stage.id(), "--wait"]).await.expect(1);

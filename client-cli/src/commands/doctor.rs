@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::Serialize;
 use tidemark_activities::setup::missing_search_attributes;
-use tidemark_engine::definitions;
-use tidemark_model::ids::ConnectionId;
-use tidemark_monitor::look::Looker;
+use tidemark_engine::{definitions, log::Log, store::Store};
+use tidemark_model::{entry::RunNumber, ids::ConnectionId};
+use tidemark_monitor::look::{Looker, unreadable};
 use tidemark_monitor::mutes;
 use tidemark_monitor::rules::{Cause, Look, Settings, troubles};
-use tidemark_schedules::{Created, Projection, ProjectionSettings};
+use tidemark_schedules::{Created, Projection, ProjectionSettings, ScheduleError};
 
 use crate::commands::start;
 use crate::error::Error;
@@ -29,7 +29,7 @@ use crate::ui::text::number_of;
 ///
 /// Every connection is looked at, whatever visibility says: a schedule that is missing, was edited by hand
 /// or does not fire, a pause that was forgotten, a connection that is late or waits for somebody, a
-/// schedule without a definition. Ends with 1 if something is left wrong.
+/// schedule without a definition, a store that went back in time. Ends with 1 if something is left wrong.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -65,6 +65,11 @@ enum Wrong {
     Orphan {
         removed: bool,
     },
+    /// The log ends below the commit that the schedule knows.
+    WentBack {
+        known: RunNumber,
+        found: Option<RunNumber>,
+    },
 }
 
 impl Args {
@@ -85,7 +90,9 @@ impl Args {
         let results = many::each(&ids, async |id| {
             let look = looker.look(id, now).await?;
             let mut found = Vec::new();
-            for wrong in examine(store, look, scheduled.contains(id), now).await? {
+            let mut wrongs = examine(store, look, scheduled.contains(id), now).await?;
+            wrongs.extend(lost(store, temporal, id).await?);
+            for wrong in wrongs {
                 let repaired = match self.fix {
                     true => repair(session, id, &wrong, &settings).await?,
                     false => None,
@@ -143,7 +150,7 @@ async fn platform(session: &Session, temporal: &Temporal) -> Result<Vec<Finding>
 }
 
 async fn examine(
-    store: &tidemark_engine::store::Store,
+    store: &Store,
     look: Look,
     scheduled: bool,
     now: Timestamp,
@@ -169,6 +176,29 @@ async fn examine(
         }
         None => Ok(Vec::new()),
     }
+}
+
+/// Whether the log ends below the commit that the schedule knows. A log that cannot be read is another
+/// finding.
+async fn lost(
+    store: &Store,
+    temporal: &Temporal,
+    id: &ConnectionId,
+) -> Result<Option<Wrong>, Error> {
+    // The schedule first: a commit that comes meanwhile is in the log already.
+    let known = match temporal.schedules.describe(id).await {
+        Ok(described) => described.committed,
+        Err(ScheduleError::NotFound { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let Some(known) = known else { return Ok(None) };
+    let log = match Log::open(&store.connection(id)).await {
+        Ok(log) => log,
+        Err(error) if unreadable(&error) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let found = log.newest_commit().map(|newest| newest.number);
+    Ok((found < Some(known)).then_some(Wrong::WentBack { known, found }))
 }
 
 /// Does what is safe: whatever it is, nothing is lost by it. `None` if nothing is.
@@ -202,7 +232,7 @@ async fn repair(
             session.temporal().await?.schedules.delete(id).await?;
             Ok(Some("its schedule was deleted".to_owned()))
         }
-        Wrong::Trouble(_) | Wrong::Orphan { removed: false } => Ok(None),
+        Wrong::Trouble(_) | Wrong::Orphan { removed: false } | Wrong::WentBack { .. } => Ok(None),
     }
 }
 
@@ -218,6 +248,20 @@ impl Finding {
                 "it has a schedule, and the store has never had a definition of it".to_owned(),
                 Some(format!("temporal schedule delete --schedule-id {id}")),
             ),
+            Wrong::WentBack { known, found } => {
+                let found = match found {
+                    Some(found) => format!("ends with commit {found}"),
+                    None => "holds no commit".to_owned(),
+                };
+                (
+                    format!(
+                        "the store went back in time: the log {found}, and commit {known} was made. \
+                         Put the store's newer objects back; only if they are lost, send every \
+                         record again"
+                    ),
+                    Some(format!("tidemark start {id} --resend")),
+                )
+            }
         };
         let next_command = next_command.filter(|_| repaired.is_none());
         Self { subject: id.to_string(), finding, repaired, next_command }

@@ -48,6 +48,15 @@ impl Logged {
         }
     }
 
+    /// The terms of a connection with this log: if it cannot be read, nobody knows how far behind the
+    /// connection may be, so it has no time.
+    pub(super) fn judged_by(&self, terms: Terms) -> Terms {
+        if self.damage.is_none() {
+            return terms;
+        }
+        Terms { max_lag: SignedDuration::ZERO, edits: Vec::new(), reread_at: None, ..terms }
+    }
+
     /// The error, if the store refused it.
     pub(super) fn refusal(self) -> Option<StoreError> {
         self.damage?.refusal

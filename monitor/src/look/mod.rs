@@ -141,7 +141,7 @@ impl Looker {
         let history = History::read(&folder, stored, definition, &logged).await?;
         let commit = logged.commit.as_ref().map(|commit| history.newest(commit));
         let facts = Facts {
-            terms: terms::of(stored, definition, logged.commit.as_ref(), history),
+            terms: logged.judged_by(terms::of(stored, definition, logged.commit.as_ref(), history)),
             schedule: match &described {
                 Some(described) => {
                     let projection = Projection::new(definition, stored.version, &self.settings);
@@ -151,7 +151,8 @@ impl Looker {
             },
             commit,
             ended,
-            run,
+            // It cannot end well, whatever it is at.
+            run: run.filter(|_| logged.damage.is_none()),
         };
         Ok((facts, logged))
     }
@@ -220,7 +221,7 @@ pub(crate) async fn take_glance(
     let history = History::read(&folder, &stored, &definition, &logged).await?;
     let commit = logged.commit.as_ref().map(|commit| history.newest(commit));
     let facts = Facts {
-        terms: terms::of(&stored, &definition, logged.commit.as_ref(), history),
+        terms: logged.judged_by(terms::of(&stored, &definition, logged.commit.as_ref(), history)),
         schedule: ScheduleState::Present {
             paused,
             resumed_at: None,

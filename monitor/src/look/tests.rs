@@ -94,6 +94,22 @@ async fn a_definition_that_cannot_be_read_is_trouble_of_its_connection() {
 }
 
 #[tokio::test]
+async fn a_log_that_cannot_be_read_leaves_no_time() {
+    let (store, folder) = defined_store().await;
+    folder.create("log/000000000/000000000001.prepared", "{".into()).await.unwrap();
+    // In the first minutes of its first sync, which has three hours.
+    let now = at(5);
+    let facts = glance(&store, &id(), None, now).await.unwrap().facts.unwrap();
+    assert!(Due::of(&facts, &[], &Settings::default()).late(now), "nobody knows how far it is");
+    let Cause::Failing { kind, message, .. } = Cause::of_lag(&facts, now, &Settings::default())
+    else {
+        panic!("{facts:?}");
+    };
+    assert_eq!(kind, FailureKind::Corrupt);
+    assert!(message.contains("log/000000000/000000000001.prepared"), "{message}");
+}
+
+#[tokio::test]
 async fn what_the_store_refuses_of_a_connection_is_its_trouble_and_says_so() {
     let objects = Refusing::default();
     let store = objects.store();
