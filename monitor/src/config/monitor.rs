@@ -9,7 +9,7 @@ use tidemark_process::{ConfigError, Flags, Layers, LogFormat, Role, Setting, log
 use tidemark_schedules::ProjectionSettings;
 use url::Url;
 
-use super::{Address, Place, SinkConfig, sinks};
+use super::{Address, AddressError, Place, SinkConfig, sinks};
 use crate::setting::{self, SETTINGS};
 
 /// Two monitors that pass more seldom would take each other for away.
@@ -63,7 +63,14 @@ pub struct MonitorConfig {
 fn dead_man(text: &str) -> Result<Place, ConfigError> {
     text.parse()
         .and_then(|address: Address| Place { address, plain_http: false }.checked())
-        .map_err(|error| ConfigError::Refused(format!("dead_man {error}: {}", error.hint())))
+        .map_err(|error| {
+            let hint = match error {
+                // It has no key beside it that would allow this.
+                AddressError::PlainHttp => "use https://, or an address of this machine",
+                _ => error.hint(),
+            };
+            ConfigError::Refused(format!("dead_man {error}: {hint}"))
+        })
 }
 
 impl MonitorConfig {
@@ -96,6 +103,14 @@ impl MonitorConfig {
             ))
             .into());
         }
+        let remind_every = layers.duration(setting::REMIND_EVERY)?;
+        if remind_every.is_zero() {
+            return Err(ConfigError::Refused(
+                "remind_every is 0s, which would remind of everything in each pass: say more than 0s"
+                    .to_owned(),
+            )
+            .into());
+        }
         let dead_man = layers.text(setting::DEAD_MAN).map(|text| dead_man(&text)).transpose()?;
         let whole = |time| SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
         Ok(Self {
@@ -107,7 +122,7 @@ impl MonitorConfig {
             pass_every,
             looks_per_second: layers.count(setting::LOOKS_PER_SECOND)?,
             clock_skew: whole(layers.duration(setting::CLOCK_SKEW)?),
-            remind_every: whole(layers.duration(setting::REMIND_EVERY)?),
+            remind_every: whole(remind_every),
             dead_man,
             web_ui: layers.optional(setting::WEB_UI, |text| text.parse::<Url>())?,
             ops_address: layers.address(setting::OPS_ADDRESS)?,

@@ -43,11 +43,16 @@ fn what_is_wrong_is_said_and_no_secret_with_it() {
         refused(&format!("{STORE}\npass_every = '2m'")),
         "pass_every is 120s: say more than 0s, and a minute at most"
     );
+    assert_eq!(
+        refused(&format!("{STORE}\nremind_every = '0s'")),
+        "remind_every is 0s, which would remind of everything in each pass: say more than 0s"
+    );
     assert!(refused("").starts_with("`store` is missing"));
     let log = refused(&format!("{STORE}\nlog = 'inof'"));
     assert!(log.starts_with("`log` in monitor.toml: `inof` is not a filter"), "{log}");
     let dead_man = refused(&format!("{STORE}\ndead_man = 'http://ping.example.com/x'"));
     assert!(dead_man.contains("without TLS"), "{dead_man}");
+    assert!(dead_man.ends_with("use https://, or an address of this machine"), "{dead_man}");
     let dead_man = refused(&format!("{STORE}\ndead_man = 'https://me:s3cret@ping.example.com/'"));
     assert!(dead_man.contains("a user or a password"), "{dead_man}");
     assert!(!dead_man.contains("s3cret"), "{dead_man}");
