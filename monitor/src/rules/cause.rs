@@ -81,11 +81,16 @@ impl Cause {
                 }
             };
         }
-        if let Some(since) = not_firing(facts, now, settings) {
-            return Self::NotFiring { since };
+        // That it starts nothing is what somebody made of it.
+        let edited = matches!(facts.schedule, ScheduleState::Present { as_defined: false, .. });
+        match not_firing(facts, now, settings) {
+            Some(_) if edited => return Self::ScheduleEdited,
+            Some(since) => return Self::NotFiring { since },
+            None => {}
         }
         match (&facts.ended, &facts.commit) {
             (Some(ended), _) => failing(facts, ended),
+            (None, _) if edited => Self::ScheduleEdited,
             (None, Some(_)) => Self::NoRun,
             (None, None) => Self::NoRunYet { applied_at: facts.terms.created_at },
         }

@@ -225,3 +225,23 @@ fn what_has_time_need_not_be_looked_at_again() {
     });
     assert!(later(at(181), &resumed).is_empty());
 }
+
+#[test]
+fn one_that_is_late_since_its_schedule_was_edited_is_so_for_that_reason() {
+    let edited = |mut facts: Facts| {
+        if let ScheduleState::Present { as_defined, .. } = &mut facts.schedule {
+            *as_defined = false;
+        }
+        facts
+    };
+    let cause = |facts: &Facts, now| Cause::of_lag(facts, at(now), &Settings::default());
+    // Its tick is overdue, or is not yet, as after a start by hand.
+    let facts = edited(in_step(at(0)));
+    assert_eq!(cause(&facts, 200), Cause::ScheduleEdited);
+    assert_eq!(cause(&facts, 60), Cause::ScheduleEdited);
+    let facts = in_step(at(0));
+    assert_eq!(cause(&facts, 200), Cause::NotFiring { since: Some(at(0)) });
+    // Runs that are started and fail do not fail for that reason.
+    let facts = edited(failing(at(0), at(60), "HTTP 502"));
+    assert!(matches!(cause(&facts, 200), Cause::Failing { .. }));
+}
