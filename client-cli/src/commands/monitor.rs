@@ -65,7 +65,7 @@ impl Args {
             let at = ops.map(|at| format!(", /healthz and /metrics at http://{at}"));
             session.ui().note(&format!("monitor watches{}", at.unwrap_or_default()));
         };
-        tidemark_monitor::run(&config, temporal, &Here, open, shutdown).await?;
+        Box::pin(tidemark_monitor::run(&config, temporal, &Here, open, shutdown)).await?;
         Ok(Exit::Ok)
     }
 }

@@ -126,7 +126,7 @@ fn the_flags_explain_themselves() {
 
 #[test]
 fn the_reference_page_names_every_setting_with_its_default() {
-    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/definitions.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/definitions.md");
     let page = std::fs::read_to_string(page).unwrap();
     let (_, limits) = page.split_once("## Limits of a worker").expect("the page has this section");
     let named = limits.lines().filter(|line| line.starts_with("| `"));
