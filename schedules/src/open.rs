@@ -30,6 +30,9 @@ pub struct OpenRun {
     pub step: Option<OpenStep>,
     /// Since when no worker has taken the decision about its next step.
     pub undecided_since: Option<Timestamp>,
+    /// It waits until nothing that an earlier run sent can take effect any more: that is the only
+    /// timer of a run.
+    pub rests: bool,
 }
 
 /// A step of an open run.
@@ -81,11 +84,16 @@ impl ScheduleClient {
 impl OpenRun {
     fn of(run: &RunRef, described: DescribeWorkflowExecutionResponse) -> Self {
         let info = described.workflow_execution_info.unwrap_or_default();
+        let closed = info.status != i32::from(WorkflowExecutionStatus::Running);
+        let rests = described.pending_activities.is_empty()
+            && described.pending_workflow_task.is_none()
+            && !closed;
         Self {
             workflow_id: run.workflow_id.clone(),
             run_id: info.execution.map_or_else(|| run.run_id.clone(), |one| one.run_id),
             started_at: info.start_time.and_then(|at| timestamp(at.seconds, at.nanos)),
-            closed: info.status != i32::from(WorkflowExecutionStatus::Running),
+            closed,
+            rests,
             step: described.pending_activities.first().map(OpenStep::of),
             undecided_since: described
                 .pending_workflow_task

@@ -90,7 +90,9 @@ async fn a_run_that_is_cancelled_in_the_web_ui_finishes_its_batch_and_the_next_o
     assert_eq!(runs[0]["outcome"], "cancelled", "{runs}");
     assert_eq!(watermark(&stage).await, before);
 
-    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
+    let answer = stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
+    let waits = "waits until nothing that an earlier run sent can take effect any more";
+    assert!(answer.stderr.contains(waits), "{}", answer.stderr);
     stage.assert_in_step();
     assert_ne!(watermark(&stage).await, before);
 }

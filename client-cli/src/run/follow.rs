@@ -56,7 +56,7 @@ impl Temporal {
 
 fn show(open: &OpenRun, bar: &Bar) {
     // Between two steps, for milliseconds, the last one is still the better answer.
-    if open.closed || (open.step.is_none() && open.undecided_since.is_none()) {
+    if open.closed || (open.step.is_none() && open.undecided_since.is_none() && !open.rests) {
         return;
     }
     let progress = open.step.as_ref().and_then(|step| step.progress.as_ref());
@@ -65,7 +65,8 @@ fn show(open: &OpenRun, bar: &Bar) {
     let sentence = open_sentence(open, now);
     bar.show(stage, progress, &sentence);
     let undecided_since = open.undecided_since.filter(|_| open.step.is_none());
-    if undecided_since.is_some_and(|since| now.duration_since(since).unsigned_abs() >= WAIT_TOLD) {
+    let long = |since: Timestamp| now.duration_since(since).unsigned_abs() >= WAIT_TOLD;
+    if open.rests || undecided_since.is_some_and(long) {
         bar.wait(&sentence);
     }
 }

@@ -40,6 +40,9 @@ pub(crate) fn open_sentence(run: &OpenRun, now: Timestamp) -> String {
     match (&run.step, run.undecided_since) {
         (Some(step), _) => step_sentence(step, now),
         (None, Some(since)) => format!("waits for a worker, {} so far", age(now, since)),
+        (None, None) if run.rests => {
+            "waits until nothing that an earlier run sent can take effect any more".to_owned()
+        }
         (None, None) => "between two steps".to_owned(),
     }
 }
