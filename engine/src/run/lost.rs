@@ -60,16 +60,13 @@ pub(super) async fn check_senders(
     folder: &Folder,
     log: &Log,
 ) -> Result<(), Failure> {
-    for entry in log.unfinished() {
-        if let Some(run_id) = stranger(folder, entry.number, Some(entry)).await? {
-            return Err(unknown(connection, entry.number, &run_id));
+    let unfinished = log.unfinished().iter().map(|entry| entry.number);
+    for number in unfinished.chain([log.next_number()]) {
+        if let Some(run_id) = stranger(folder, log, number).await? {
+            return Err(unknown(connection, number, &run_id));
         }
     }
-    let next = log.next_number();
-    match stranger(folder, next, None).await? {
-        Some(run_id) => Err(unknown(connection, next, &run_id)),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// The same for the number of a run that is about to be committed, unless it carries out that every
@@ -83,7 +80,7 @@ pub(super) async fn check_entry(
     log: &Log,
     entry: &Prepared,
 ) -> Result<(), Failure> {
-    let Some(run_id) = stranger(folder, entry.number, Some(entry)).await? else { return Ok(()) };
+    let Some(run_id) = stranger(folder, log, entry.number).await? else { return Ok(()) };
     let done = log.newest_commit().map_or(0, |newest| newest.manifest.decided);
     let carried_out = decision::decisions(folder, done).await?.into_iter();
     let mut carried_out = carried_out.filter(|one| one.number <= entry.next.decided);
@@ -93,14 +90,20 @@ pub(super) async fn check_entry(
     Err(unknown(connection, entry.number, &run_id))
 }
 
-/// A run that began to send under a number and is not the one that the log holds there.
+/// A run that began to send under a number and is not the one that the log holds there. The log is
+/// looked at after the senders: another run may have taken the number since it was opened, and an
+/// entry is there before its run sends.
 async fn stranger(
     folder: &Folder,
+    log: &Log,
     number: RunNumber,
-    entry: Option<&Prepared>,
 ) -> Result<Option<String>, StoreError> {
-    let known = entry.map(|entry| entry.owner.run_id.as_str());
     let senders = senders(folder, number).await?;
+    if senders.is_empty() {
+        return Ok(None);
+    }
+    let entry = log.prepared(number).await?;
+    let known = entry.as_ref().map(|entry| entry.owner.run_id.as_str());
     Ok(senders.into_iter().find(|sender| known != Some(sender)))
 }
 
