@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use tidemark_engine::definitions;
 use tidemark_process::ops::Health;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +25,7 @@ impl Health for GatewayHealth {
         if self.stopping.is_cancelled() {
             return Some("stopping".to_owned());
         }
-        match timeout(PATIENCE, self.gateway.looks.store_is_there()).await {
+        match timeout(PATIENCE, definitions::is_claimed(self.gateway.looks.store())).await {
             Ok(Ok(true)) => None,
             Ok(Ok(false)) => Some("the store is not set up, or is gone".to_owned()),
             Ok(Err(_)) => Some("the store cannot be read".to_owned()),

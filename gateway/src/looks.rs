@@ -20,9 +20,6 @@ const OLDEST: Duration = Duration::from_secs(1);
 /// A look that began earlier does not make the next one cheaper: what it saw is read anew.
 const FORGOTTEN: Duration = Duration::from_secs(30);
 
-/// What is in every store that was set up: whose it is.
-const IDENTITY: &str = "store.json";
-
 /// The looks at accounts and connections. Many that ask for the same at once share one look.
 pub(crate) struct Looks {
     store: Store,
@@ -66,11 +63,6 @@ impl Looks {
 
     pub(crate) fn store(&self) -> &Store {
         &self.store
-    }
-
-    /// Whether the store is there: a folder that is not mounted looks like one without connections.
-    pub(crate) async fn store_is_there(&self) -> Result<bool, StoreError> {
-        self.store.root().exists(IDENTITY).await
     }
 
     /// A look that is at most a second old. It shows nothing if there is no such account or

@@ -14,7 +14,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use serde::Deserialize;
-use tidemark_engine::freshness::Subject;
+use tidemark_engine::{definitions, freshness::Subject};
 use tidemark_model::{ids::ConnectionId, schedule::duration};
 
 use crate::{
@@ -151,7 +151,7 @@ async fn answer(
     let looks = gateway.looks.of(subject).await?;
     // Its age is that of now, also if the look is a moment old.
     let answer = Answer::of(subject, &looks, asked, Timestamp::now());
-    if answer.is_none() && !gateway.looks.store_is_there().await? {
+    if answer.is_none() && !definitions::is_claimed(gateway.looks.store()).await? {
         return Err(Refusal::StoreGone { url: gateway.looks.store().url().to_owned() });
     }
     Ok(answer)

@@ -20,7 +20,7 @@ use temporalio_common::protos::temporal::api::{
         PatchScheduleRequest, UpdateScheduleRequest,
     },
 };
-use tidemark_model::ids::ConnectionId;
+use tidemark_model::{entry::RunNumber, ids::ConnectionId};
 use tidemark_workflows::names;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -146,6 +146,21 @@ impl ScheduleClient {
             .await
             .map(Description::of)
             .map_err(ScheduleError::of(operation))
+    }
+
+    /// The newest commit that the schedule of a connection knows; `None` without a schedule.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn known_commit(
+        &self,
+        connection: &ConnectionId,
+    ) -> Result<Option<RunNumber>, ScheduleError> {
+        match self.describe(connection).await {
+            Ok(described) => Ok(described.committed),
+            Err(ScheduleError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes the schedule what the projection says, until it shows. Pauses stay as they are,

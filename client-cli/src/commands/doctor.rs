@@ -10,7 +10,7 @@ use tidemark_model::{entry::RunNumber, ids::ConnectionId};
 use tidemark_monitor::look::{Looker, unreadable};
 use tidemark_monitor::mutes;
 use tidemark_monitor::rules::{Cause, Look, Settings, troubles};
-use tidemark_schedules::{Created, Projection, ProjectionSettings, ScheduleError};
+use tidemark_schedules::{Created, Projection, ProjectionSettings};
 
 use crate::commands::start;
 use crate::error::Error;
@@ -68,7 +68,8 @@ enum Wrong {
     /// The log ends below the commit that the schedule knows.
     WentBack {
         known: RunNumber,
-        found: Option<RunNumber>,
+        /// Where the log ends.
+        end: String,
     },
 }
 
@@ -186,19 +187,13 @@ async fn lost(
     id: &ConnectionId,
 ) -> Result<Option<Wrong>, Error> {
     // The schedule first: a commit that comes meanwhile is in the log already.
-    let known = match temporal.schedules.describe(id).await {
-        Ok(described) => described.committed,
-        Err(ScheduleError::NotFound { .. }) => None,
-        Err(error) => return Err(error.into()),
-    };
-    let Some(known) = known else { return Ok(None) };
+    let Some(known) = temporal.schedules.known_commit(id).await? else { return Ok(None) };
     let log = match Log::open(&store.connection(id)).await {
         Ok(log) => log,
         Err(error) if unreadable(&error) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let found = log.newest_commit().map(|newest| newest.number);
-    Ok((found < Some(known)).then_some(Wrong::WentBack { known, found }))
+    Ok(log.ends_below(known).then(|| Wrong::WentBack { known, end: log.end() }))
 }
 
 /// Does what is safe: whatever it is, nothing is lost by it. `None` if nothing is.
@@ -248,20 +243,13 @@ impl Finding {
                 "it has a schedule, and the store has never had a definition of it".to_owned(),
                 Some(format!("temporal schedule delete --schedule-id {id}")),
             ),
-            Wrong::WentBack { known, found } => {
-                let found = match found {
-                    Some(found) => format!("ends with commit {found}"),
-                    None => "holds no commit".to_owned(),
-                };
-                (
-                    format!(
-                        "the store went back in time: the log {found}, and commit {known} was made. \
-                         Put the store's newer objects back; only if they are lost, send every \
-                         record again"
-                    ),
-                    Some(format!("tidemark start {id} --resend")),
-                )
-            }
+            Wrong::WentBack { known, end } => (
+                format!(
+                    "the store went back in time: the log {end}, and commit {known} was made. Put \
+                     the store's newer objects back; only if they are lost, send every record again"
+                ),
+                Some(format!("tidemark start {id} --resend")),
+            ),
         };
         let next_command = next_command.filter(|_| repaired.is_none());
         Self { subject: id.to_string(), finding, repaired, next_command }

@@ -73,6 +73,15 @@ pub async fn claim(store: &Store, identity: &StoreIdentity) -> Result<StoreClaim
     Ok(standing)
 }
 
+/// Whether the store is there and was set up. A folder that is not mounted looks like a store in
+/// which there are no connections.
+///
+/// # Errors
+/// The store's.
+pub async fn is_claimed(store: &Store) -> Result<bool, StoreError> {
+    store.root().exists(PATH).await
+}
+
 /// The claim of a store that belongs to a namespace.
 ///
 /// # Errors

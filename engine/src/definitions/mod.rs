@@ -15,7 +15,7 @@ use tidemark_model::{
 
 use crate::store::{Folder, Formatted, Store, StoreError};
 
-pub use claim::{ClaimError, StoreClaim, StoreIdentity, claim, verify};
+pub use claim::{ClaimError, StoreClaim, StoreIdentity, claim, is_claimed, verify};
 
 /// Folders that are looked into at once by [`all`].
 const SIMULTANEOUS_READS: usize = 16;

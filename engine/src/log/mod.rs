@@ -144,6 +144,21 @@ impl Log {
         self.newest_commit.as_ref()
     }
 
+    /// Whether it ends below a commit that is known elsewhere: then the store went back in time.
+    #[must_use]
+    pub fn ends_below(&self, known: RunNumber) -> bool {
+        self.newest_commit.as_ref().is_none_or(|newest| newest.number < known)
+    }
+
+    /// Where it ends, in words: `ends with commit 7`.
+    #[must_use]
+    pub fn end(&self) -> String {
+        self.newest_commit.as_ref().map_or_else(
+            || "holds no commit".to_owned(),
+            |newest| format!("ends with commit {}", newest.number),
+        )
+    }
+
     /// The entries above the newest commit, oldest first: runs that died, or that are at work.
     #[must_use]
     pub fn unfinished(&self) -> &[Prepared] {

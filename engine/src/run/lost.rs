@@ -31,21 +31,17 @@ impl Engine {
     ) -> Result<(), Failure> {
         let folder = self.folder(connection);
         let log = Log::open(&folder).await?;
-        let newest = log.newest_commit();
-        if newest.is_some_and(|newest| newest.number >= known) {
+        if !log.ends_below(known) {
             return Ok(());
         }
-        let done = newest.map_or(0, |newest| newest.manifest.decided);
+        let done = log.newest_commit().map_or(0, |newest| newest.manifest.decided);
         let open = decision::decisions(&folder, done).await?;
         if open.iter().any(|decision| decision.verdict == Verdict::SendAgain) {
             return Ok(());
         }
-        let found = newest.map_or_else(
-            || "holds no commit".to_owned(),
-            |newest| format!("ends with commit {}", newest.number),
-        );
         let message = format!(
-            "the store went back in time: the log of {connection} {found}, and commit {known} was made"
+            "the store went back in time: the log of {connection} {}, and commit {known} was made",
+            log.end()
         );
         Err(lost(connection, message))
     }

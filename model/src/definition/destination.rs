@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::form::{self, Form, MAX_SETTLE, REQUEST_TIMEOUTS, Refusal};
+use super::kind;
 use super::record::SourcePath;
 use super::section::{Reported, Section};
 use super::shape::Shape;
@@ -138,19 +139,8 @@ pub struct ReadRule {
 }
 
 /// Reads `[connection.destination]`.
-pub(super) fn read(mut section: Section<'_>) -> Result<DestinationDefinition, Reported> {
-    let kind = section.required(
-        "kind",
-        "write kind = \"record-api\"",
-        form::one_of(&[(RecordApiDefinition::KIND, ())]),
-    );
-    // There is no other kind, so what stands beside a wrong word can be held against it.
-    if section.is_empty() {
-        kind?;
-    }
-    let read = record_api(section);
-    kind?;
-    read.map(DestinationDefinition::RecordApi)
+pub(super) fn read(section: Section<'_>) -> Result<DestinationDefinition, Reported> {
+    kind::only(section, RecordApiDefinition::KIND, record_api).map(DestinationDefinition::RecordApi)
 }
 
 fn record_api(mut section: Section<'_>) -> Result<RecordApiDefinition, Reported> {

@@ -8,6 +8,7 @@ mod destination;
 mod draft;
 mod fingerprint;
 mod form;
+mod kind;
 mod parse;
 mod policy;
 mod problem;

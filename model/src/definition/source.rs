@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::form::{self, Form, MAX_SETTLE, REQUEST_TIMEOUTS, Refusal};
+use super::kind;
 use super::section::{Reported, Section};
 use super::tree::Value;
 use crate::schedule::duration::serde_text;
@@ -141,19 +142,8 @@ impl fmt::Display for MemberStatus {
 }
 
 /// Reads `[connection.source]`.
-pub(super) fn read(mut section: Section<'_>) -> Result<SourceDefinition, Reported> {
-    let kind = section.required(
-        "kind",
-        "write kind = \"mailchimp\"",
-        form::one_of(&[(MailchimpDefinition::KIND, ())]),
-    );
-    // There is no other kind, so what stands beside a wrong word can be held against it.
-    if section.is_empty() {
-        kind?;
-    }
-    let read = mailchimp(section);
-    kind?;
-    read.map(SourceDefinition::Mailchimp)
+pub(super) fn read(section: Section<'_>) -> Result<SourceDefinition, Reported> {
+    kind::only(section, MailchimpDefinition::KIND, mailchimp).map(SourceDefinition::Mailchimp)
 }
 
 fn mailchimp(mut section: Section<'_>) -> Result<MailchimpDefinition, Reported> {

@@ -9,12 +9,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::SourceText;
-use super::destination::RecordApiDefinition;
+use super::kind::KINDS;
 use super::problem::Problem;
-use super::source::MailchimpDefinition;
-
-/// The kinds of sources and destinations.
-const KINDS: [&str; 2] = [MailchimpDefinition::KIND, RecordApiDefinition::KIND];
 
 /// A place in a file.
 #[derive(Clone, Debug)]

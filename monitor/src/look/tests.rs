@@ -76,6 +76,17 @@ async fn an_edit_that_allows_less_is_no_lag_of_what_was_read_before_it() {
     assert_eq!((due.late(now), due.at), (false, at((20 + 18) * 60)));
 }
 
+/// Late, because an object cannot be read.
+fn assert_late_of(facts: &Facts, object: &str, now: Timestamp) {
+    assert!(Due::of(facts, &[], &Settings::default()).late(now), "nobody knows how far it is");
+    let Cause::Failing { kind, message, .. } = Cause::of_lag(facts, now, &Settings::default())
+    else {
+        panic!("{facts:?}");
+    };
+    assert_eq!(kind, FailureKind::Corrupt);
+    assert!(message.contains(object), "{message}");
+}
+
 #[tokio::test]
 async fn a_definition_that_cannot_be_read_is_trouble_of_its_connection() {
     let (store, folder) = defined_store().await;
@@ -84,13 +95,7 @@ async fn a_definition_that_cannot_be_read_is_trouble_of_its_connection() {
     assert!(!Due::of(&facts, &[], &Settings::default()).late(now));
     folder.create("definitions/0000000002.json", "{".into()).await.unwrap();
     let facts = glance(&store, &id(), None, now).await.unwrap().facts.unwrap();
-    assert!(Due::of(&facts, &[], &Settings::default()).late(now), "nobody knows how far it is");
-    let Cause::Failing { kind, message, .. } = Cause::of_lag(&facts, now, &Settings::default())
-    else {
-        panic!("{facts:?}");
-    };
-    assert_eq!(kind, FailureKind::Corrupt);
-    assert!(message.contains("definitions/0000000002.json"), "{message}");
+    assert_late_of(&facts, "definitions/0000000002.json", now);
 }
 
 #[tokio::test]
@@ -100,13 +105,7 @@ async fn a_log_that_cannot_be_read_leaves_no_time() {
     // In the first minutes of its first sync, which has three hours.
     let now = at(5);
     let facts = glance(&store, &id(), None, now).await.unwrap().facts.unwrap();
-    assert!(Due::of(&facts, &[], &Settings::default()).late(now), "nobody knows how far it is");
-    let Cause::Failing { kind, message, .. } = Cause::of_lag(&facts, now, &Settings::default())
-    else {
-        panic!("{facts:?}");
-    };
-    assert_eq!(kind, FailureKind::Corrupt);
-    assert!(message.contains("log/000000000/000000000001.prepared"), "{message}");
+    assert_late_of(&facts, "log/000000000/000000000001.prepared", now);
 }
 
 #[tokio::test]

@@ -7,7 +7,6 @@ use tidemark_engine::log::Log;
 use tidemark_model::entry::RunNumber;
 use tidemark_model::failure::{Failure, FailureKind, Side};
 use tidemark_model::ids::ConnectionId;
-use tidemark_schedules::ScheduleError;
 
 use crate::error::Error;
 use crate::session::Session;
@@ -22,13 +21,9 @@ pub(super) async fn refusal(
     id: &ConnectionId,
     log: &Log,
 ) -> Result<Option<Failure>, Error> {
-    let known = match session.temporal().await?.schedules.describe(id).await {
-        Ok(description) => description.committed,
-        Err(ScheduleError::NotFound { .. }) => None,
-        Err(error) => return Err(error.into()),
-    };
+    let known = session.temporal().await?.schedules.known_commit(id).await?;
     let newest = log.newest_commit().map(|commit| commit.number);
-    Ok(known.filter(|known| Some(*known) > newest).map(|known| taken(id, known, newest)))
+    Ok(known.filter(|known| log.ends_below(*known)).map(|known| taken(id, known, newest)))
 }
 
 fn taken(id: &ConnectionId, known: RunNumber, newest: Option<RunNumber>) -> Failure {
