@@ -12,7 +12,7 @@ use tidemark_engine::{
     log::Log,
     store::{Store, StoreError},
 };
-use tidemark_model::{ids::ConnectionId, receipt::Receipt};
+use tidemark_model::{ids::ConnectionId, progress::Stage, receipt::Receipt, step::Known};
 use tidemark_schedules::{
     Newest, Projection, ProjectionSettings, Published, ScheduleAttributes, ScheduleClient,
     ScheduleError, Standing, standing,
@@ -41,15 +41,18 @@ pub struct Publisher {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     Committed { sent_count: u64 },
-    Failed,
+    Failed { stage: Stage },
 }
 
 impl Ending {
-    /// A store that goes back in time is found out by the schedule, which names the newest commit.
+    /// A store that goes back in time is found out by the schedule, which names the newest run.
     /// One that sent nothing may be forgotten: the next run finds the same. One that sent something
     /// may not, or what the source takes back meanwhile would stay at the destination.
     fn must_be_known(self) -> bool {
-        matches!(self, Self::Committed { sent_count: 1.. })
+        match self {
+            Self::Committed { sent_count } => sent_count > 0,
+            Self::Failed { stage } => matches!(stage, Stage::Push | Stage::Commit),
+        }
     }
 }
 
@@ -80,21 +83,25 @@ impl Publisher {
 
     /// Publishes what a commit means.
     pub async fn committed(&self, connection: &ConnectionId, receipt: &Receipt) {
-        let newest = Newest { number: receipt.number, complete_as_of: receipt.complete_as_of };
+        let number = Some(receipt.number);
+        let newest = Newest {
+            known: Known { committed: number, entered: number },
+            complete_as_of: Some(receipt.complete_as_of),
+        };
         let ending = Ending::Committed { sent_count: receipt.push.sent() };
-        self.publish(connection, Health::of_commit(receipt), Some(newest), ending).await;
+        self.publish(connection, Health::of_commit(receipt), newest, ending).await;
     }
 
-    /// Publishes what the end of a run means that did not commit.
-    pub async fn ended(&self, connection: &ConnectionId, health: Health) {
+    /// Publishes what the end of a run means that did not commit, in a stage.
+    pub async fn ended(&self, connection: &ConnectionId, health: Health, stage: Stage) {
         let newest = match Log::open(&self.store.connection(connection)).await {
             Ok(log) => Newest::of(&log),
             Err(error) => {
                 tracing::warn!(error = %error, "the commit log cannot be read");
-                None
+                Newest::default()
             }
         };
-        self.publish(connection, health, newest, Ending::Failed).await;
+        self.publish(connection, health, newest, Ending::Failed { stage }).await;
     }
 
     /// Costs a describe, and an update if it is news.
@@ -102,7 +109,7 @@ impl Publisher {
         &self,
         connection: &ConnectionId,
         health: Health,
-        newest: Option<Newest>,
+        newest: Newest,
         ending: Ending,
     ) {
         match self.try_publish(connection, health, newest, ending).await {
@@ -118,7 +125,7 @@ impl Publisher {
         &self,
         connection: &ConnectionId,
         health: Health,
-        newest: Option<Newest>,
+        newest: Newest,
         ending: Ending,
     ) -> Result<Outcome, PublishError> {
         let seen = match self.schedules.describe(connection).await {
@@ -137,12 +144,13 @@ impl Publisher {
         let mut standing = standing(&definition, health, newest, created_at, seen.resumed_at());
         // A commit may be one over a store that went back in time and was accepted as it is. A run
         // that failed because of it must not make the next one forget.
-        if ending == Ending::Failed {
-            standing.committed = standing.committed.max(seen.committed);
+        if matches!(ending, Ending::Failed { .. }) {
+            standing.known = standing.known.or_newer(seen.known);
         }
         let projection = Projection::new(&definition, version, &self.settings);
-        let is_news = seen.committed > standing.committed
-            || ending.must_be_known()
+        let is_news = seen.known.committed > standing.known.committed
+            || seen.known.entered > standing.known.entered
+            || ending.must_be_known() && seen.known != standing.known
             || is_news(&standing, &seen.attributes, definition.max_lag());
         if seen.matches(&projection) && !is_news {
             return Ok(Outcome::NoNews);
@@ -172,7 +180,12 @@ mod tests {
     }
 
     fn standing_until(health: Health, deadline: &str) -> Standing {
-        Standing { health, synced_through: None, lag_deadline: at(deadline), committed: None }
+        Standing {
+            health,
+            synced_through: None,
+            lag_deadline: at(deadline),
+            known: Known::default(),
+        }
     }
 
     #[test]

@@ -69,9 +69,7 @@ impl SyncActivities {
     ) -> Result<ReadOutcome, ActivityError> {
         let attempt = self.begin(context, &step.connection, Stage::Read);
         let read = async {
-            if let Some(known) = step.committed {
-                self.engine.confirm_commit(&step.connection, known).await?;
-            }
+            self.engine.confirm_log(&step.connection, step.known).await?;
             self.engine.read(attempt.host(), &step.connection).await
         };
         attempt.run(read.boxed()).await
@@ -133,7 +131,7 @@ impl SyncActivities {
         let end = async {
             self.engine.end(&step.connection, &step.ended).await?;
             if let Some(health) = Health::of_end(step.ended.outcome) {
-                self.publisher.ended(&step.connection, health).await;
+                self.publisher.ended(&step.connection, health, step.ended.stage).await;
             }
             Ok(())
         };

@@ -17,6 +17,7 @@ use temporalio_common::{
 use tidemark_model::{
     definition::{Definition, SourceText, parse},
     ids::{AccountId, ConnectionId},
+    step::Known,
 };
 use tidemark_schedules::{
     Created, Listed, Pause, Projection, ProjectionSettings, Published, RunRef, ScheduleClient,
@@ -62,7 +63,7 @@ fn standing(health: Health) -> Standing {
         health,
         synced_through: Some("2026-11-21T10:00:00Z".parse().unwrap()),
         lag_deadline: "2026-11-21T13:00:00Z".parse().unwrap(),
-        committed: None,
+        known: Known::default(),
     }
 }
 

@@ -31,7 +31,10 @@ use tidemark_model::{
     ids::ConnectionId,
     progress::Stage,
     receipt::{Cost, Outcome, Proof, ProofKind, PushCounts, Receipt, RecordCounts, RowCounts},
-    step::{Computed, EndedRun, Pushed, ReadOutcome, ReadSummary, SyncRequest, SyncResult, Timing},
+    step::{
+        Computed, EndedRun, Known, Pushed, ReadOutcome, ReadSummary, SyncRequest, SyncResult,
+        Timing,
+    },
 };
 use tidemark_workflows::sync::{
     CommitStep, ComputeStep, EndStep, FailedRun, PushStep, ReadStep, SyncConnection, contract,
@@ -240,7 +243,7 @@ async fn play(name: &str, script: Script, meanwhile: impl AsyncFnOnce(&Handle, &
         let request = SyncRequest {
             connection: ConnectionId::new("acme/newsletter").unwrap(),
             timing: Timing::default(),
-            committed: None,
+            known: Known::default(),
         };
         let options = WorkflowStartOptions::new(&queue, &queue).build();
         client.start_workflow(SyncConnection::run, request, options).await.unwrap();

@@ -27,7 +27,9 @@ use tidemark_model::{
     ids::ConnectionId,
     receipt::{Outcome, Receipt},
 };
-use tidemark_schedules::{Projection, ProjectionSettings, ScheduleClient, connect, standing};
+use tidemark_schedules::{
+    Newest, Projection, ProjectionSettings, ScheduleClient, connect, standing,
+};
 use tidemark_simulator::{Seed, Simulator, World};
 use tidemark_workflows::{health::Health, names};
 
@@ -190,7 +192,8 @@ impl Stage {
             ..ProjectionSettings::default()
         };
         let projection = Projection::new(&definition, 1, &settings);
-        let standing = standing(&definition, Health::New, None, Timestamp::now(), None);
+        let standing =
+            standing(&definition, Health::New, Newest::default(), Timestamp::now(), None);
         ScheduleClient::new(&self.client).create(&projection, &standing).await?;
         Ok(definition)
     }

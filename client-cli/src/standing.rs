@@ -41,7 +41,9 @@ pub(crate) async fn of(session: &Session, definition: &Definition) -> Result<Sta
         described.as_ref().and_then(Description::resumed_at),
     );
     // A store that went back in time is told by the next run, not covered up here.
-    standing.committed = standing.committed.max(described.and_then(|one| one.committed));
+    if let Some(described) = described {
+        standing.known = standing.known.or_newer(described.known);
+    }
     Ok(standing)
 }
 

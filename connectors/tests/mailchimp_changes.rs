@@ -253,6 +253,37 @@ async fn a_member_without_a_contact_id_goes_by_its_id_and_is_invalid_by_itself()
 }
 
 #[tokio::test]
+async fn a_member_that_lost_its_contact_id_is_told_and_not_only_another_that_is_gone() {
+    for coverage in [Coverage::Changes, Coverage::Full] {
+        let bench = Bench::new(&Seed::of(300)).await;
+        let first = bench.read(&Committed::default()).await;
+        assert_eq!(first.reading.stand_in_count, 0);
+        let gone = bench.draw(RandomKind::DeleteForEver, 1).remove(0);
+        let member = bench.draw(RandomKind::Touch, 1).remove(0);
+        let lost = Mutation::RemoveContactId { member: member.clone() };
+        let ids = bench.world().mutate(LIST, &lost).unwrap();
+        bench.world().advance(1_000);
+        let since = first.committed.since;
+        let request = ReadRequest { coverage, since, must_see: Vec::new() };
+        let pages = MemoryReading::over(first.committed.rows);
+        let read = bench.read_on(&request, pages).await.expect("a proof");
+        let rows = &read.committed.rows;
+        assert!(rows.contains_key(&ids.id));
+        assert!(!rows.contains_key(&member) && !rows.contains_key(&gone));
+        assert_eq!(read.reading.stand_in_count, 1, "{coverage:?}");
+
+        // The next one knows it by that name, unless something becomes of it.
+        bench.draw(RandomKind::Add, 1);
+        bench.world().advance(1_000);
+        let next = bench.read(&read.committed).await;
+        assert_eq!(next.reading.stand_in_count, 0);
+        bench.world().mutate(LIST, &Mutation::Touch { member }).unwrap();
+        bench.world().advance(1_000);
+        assert_eq!(bench.read(&next.committed).await.reading.stand_in_count, 1);
+    }
+}
+
+#[tokio::test]
 async fn a_byte_that_is_no_text_spoils_one_member_and_no_other() {
     let bench = Bench::new(&Seed::of(300)).await;
     bench.world().add_fault(page_fault(FaultAction::InvalidUtf8));

@@ -5,7 +5,7 @@ use tidemark_model::{
     entry::RunNumber,
     exception::Verdict,
     failure::FailureKind,
-    step::{CommitRequest, ReadOutcome},
+    step::{CommitRequest, Known, ReadOutcome},
 };
 
 use crate::support::{World, definition_toml};
@@ -133,16 +133,28 @@ async fn a_missing_snapshot_is_never_an_empty_one() {
 async fn a_log_below_a_commit_that_is_known_elsewhere_is_refused_until_it_is_accepted() {
     let world = synced().await;
     let (id, engine) = (&world.connection, &world.engine);
-    let [second, third] = [2, 3].map(RunNumber::new);
-    engine.confirm_commit(id, second).await.unwrap();
-    let failure = engine.confirm_commit(id, third).await.unwrap_err();
-    assert_eq!(failure.kind, FailureKind::Corrupt);
-    let message = &failure.message;
-    assert!(message.contains("ends with commit 2, and commit 3 was made"), "{message}");
-    assert!(failure.hint.unwrap_or_default().contains("--resend"));
+    let known = |committed, entered| Known {
+        committed: Some(RunNumber::new(committed)),
+        entered: Some(RunNumber::new(entered)),
+    };
+    engine.confirm_log(id, Known::default()).await.unwrap();
+    engine.confirm_log(id, known(2, 2)).await.unwrap();
+    for (lost, told) in [
+        (known(3, 3), "ends with commit 2, and commit 3 was made"),
+        (known(2, 3), "ends with run 2, and run 3 began to send"),
+    ] {
+        let failure = engine.confirm_log(id, lost).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Corrupt);
+        assert!(failure.message.contains(told), "{}", failure.message);
+        assert!(failure.hint.unwrap_or_default().contains("--resend"));
+    }
+    // A run that died holds its number, and is made good by the next one.
+    world.listing.put("a", "z");
+    world.run_that_dies(true).await;
+    engine.confirm_log(id, known(2, 3)).await.unwrap();
 
     world.decide(Verdict::SendAgain).await;
-    engine.confirm_commit(id, third).await.unwrap();
+    engine.confirm_log(id, known(9, 9)).await.unwrap();
 }
 
 /// The entry of a run that died is lost, what it sent and had acknowledged is not: its number is free

@@ -7,7 +7,7 @@ use tidemark_model::{
     receipt::{Outcome, Receipt},
 };
 
-use crate::support::{World, definition_toml};
+use crate::support::{Shown, World, definition_toml};
 
 /// A connection in step with so many records.
 async fn in_step(count: u32, extra: &str) -> World {
@@ -286,4 +286,53 @@ async fn an_approval_stands_where_all_records_are_given_up_although_gone_ones_ar
     next(&world).await;
     assert!(world.destination().records().is_empty());
     assert_eq!(world.newest_commit().await.manifest.stale_decisions, [0; 0]);
+}
+
+#[tokio::test]
+async fn nothing_is_removed_while_a_row_comes_without_its_key() {
+    let world = in_step(20, "").await;
+    // One row goes, and one only comes under another name: nobody can tell which is which.
+    archive(&world, 0..1);
+    world.listing.delete_for_ever("k005");
+    world.listing.show("stand-in", Shown::Invalid);
+    world.listing.put("k010", "2");
+    world.listing.state().stand_in_count = 1;
+    let receipt = next(&world).await;
+    assert_eq!((receipt.outcome, receipt.held_count), (Outcome::Held, 2));
+    assert_eq!((receipt.push.changed, receipt.push.removals()), (1, 0));
+    let hold = world.newest_commit().await.manifest.hold.unwrap();
+    assert_eq!(hold.rule, HoldRule::KeysLost { rows: 1 });
+    assert_eq!(
+        hold.rule.to_string(),
+        "a row came without its key, and may be one of those that seem to be gone"
+    );
+
+    // Later ones are of no concern to it, and the row is what it was once its key is back.
+    world.listing.state().stand_in_count = 0;
+    archive(&world, 1..2);
+    let receipt = next(&world).await;
+    assert_eq!((receipt.held_count, receipt.push.removals()), (2, 1));
+    world.listing.delete_for_ever("stand-in");
+    world.listing.put("k005", "x");
+    assert_eq!(next(&world).await.held_count, 1);
+    world.decide(Verdict::Approve(world.held(None).await)).await;
+    assert_eq!(next(&world).await.outcome, Outcome::InStep);
+    world.assert_in_step();
+}
+
+/// A record that was refused is due again in the run in which its row seems to be gone: it was never
+/// removed before.
+#[tokio::test]
+async fn what_is_due_again_is_held_like_all_else_if_its_row_is_gone_only_now() {
+    let world = in_step(20, "retry_rejected = 1").await;
+    world.destination().state().refuses.insert("newsletter:k005".to_owned());
+    world.listing.put("k005", "2");
+    assert_eq!(next(&world).await.rejected_count, 1);
+    world.destination().state().refuses.clear();
+    world.listing.delete_for_ever("k005");
+    world.listing.show("stand-in", Shown::Invalid);
+    world.listing.state().stand_in_count = 1;
+    let receipt = next(&world).await;
+    assert_eq!((receipt.held_count, receipt.push.removals()), (1, 0));
+    assert!(world.destination().records().contains_key("newsletter:k005"));
 }

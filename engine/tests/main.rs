@@ -11,6 +11,7 @@ mod fences;
 mod freshness;
 mod histories;
 mod holds;
+mod kept;
 mod refusals;
 mod slots;
 mod store_faults;

@@ -26,6 +26,10 @@ pub enum Defect {
     ForgetRejected,
     /// Held removals are not written down.
     ForgetHeld,
+    /// Removals are not held although rows came without their keys.
+    ForgetLostKeys,
+    /// Records that stay under `deletions = "keep"` are not written down.
+    ForgetKept,
     /// A waiver lasts although the row changed.
     WaiveForEver,
     /// A page that the store lost counts as one without rows.
@@ -34,7 +38,7 @@ pub enum Defect {
     DropLastPage,
     /// An object that is to be created only if absent replaces one that is there.
     OverwriteEntries,
-    /// Of two readings of a row the later one counts, whatever its change time.
+    /// A row of which only the change time moved stays in the snapshot as it was.
     IgnoreChangeTime,
     /// The watermark is the time of the last response.
     WatermarkTooLate,
@@ -54,7 +58,7 @@ pub enum Defect {
 
 impl Defect {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::ForgetDirty,
         Self::SkipFence,
         Self::ForgetQuietTime,
@@ -65,6 +69,8 @@ impl Defect {
         Self::ForgetInvalid,
         Self::ForgetRejected,
         Self::ForgetHeld,
+        Self::ForgetLostKeys,
+        Self::ForgetKept,
         Self::WaiveForEver,
         Self::MissingPageIsEmpty,
         Self::DropLastPage,

@@ -134,6 +134,10 @@ pub struct Manifest {
     /// Removals that an operator does not want.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waived_removals: Option<FileRef>,
+    /// Records whose rows are gone and that stayed under `deletions = "keep"`, as a change set of
+    /// removals that no run sends until all records are given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<FileRef>,
     /// What was removed lately, by hour, oldest first; hours without removals are left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removals: Vec<HourOfRemovals>,

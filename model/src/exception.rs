@@ -94,6 +94,8 @@ pub enum HoldRule {
     NothingLeft { records: u64 },
     /// More than half of the records would be gone within 24 hours.
     MoreThanHalf { removals: u64, records: u64 },
+    /// Rows came without their own key: each may be one that seems to be gone.
+    KeysLost { rows: u64 },
     /// More than `policy.hold_deletions` allows would be gone within 24 hours.
     OverLimit { removals: u64, records: u64, over: u32, and_over_fraction: f64 },
 }
@@ -107,6 +109,13 @@ impl fmt::Display for HoldRule {
             Self::MoreThanHalf { removals, records } => {
                 write!(f, "{removals} of {records} records within 24 hours are more than half")
             }
+            Self::KeysLost { rows: 1 } => f.write_str(
+                "a row came without its key, and may be one of those that seem to be gone",
+            ),
+            Self::KeysLost { rows } => write!(
+                f,
+                "{rows} rows came without their keys, and may be among those that seem to be gone"
+            ),
             Self::OverLimit { removals, records, over, and_over_fraction } => write!(
                 f,
                 "{removals} of {records} records within 24 hours are more than \

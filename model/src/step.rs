@@ -21,10 +21,31 @@ pub struct SyncRequest {
     pub connection: ConnectionId,
     #[serde(default)]
     pub timing: Timing,
-    /// The newest commit that the schedule knew when it started the run: a log that ends below it is
-    /// that of a store that went back in time. Published now and then only, so the log may be ahead.
+    #[serde(flatten)]
+    pub known: Known,
+}
+
+/// What the schedule knew of the commit log when it started the run: a log that ends below it is that
+/// of a store that went back in time. Published now and then only, so the log may be ahead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// The newest commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub committed: Option<RunNumber>,
+    /// The highest number that a run took, whatever became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entered: Option<RunNumber>,
+}
+
+impl Known {
+    /// What either knows.
+    #[must_use]
+    pub fn or_newer(self, other: Self) -> Self {
+        Self {
+            committed: self.committed.max(other.committed),
+            entered: self.entered.max(other.entered),
+        }
+    }
 }
 
 /// The times that a run gives to Temporal. They are input, so that a replay sees the same ones.

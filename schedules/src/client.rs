@@ -20,7 +20,7 @@ use temporalio_common::protos::temporal::api::{
         PatchScheduleRequest, UpdateScheduleRequest,
     },
 };
-use tidemark_model::{entry::RunNumber, ids::ConnectionId};
+use tidemark_model::{ids::ConnectionId, step::Known};
 use tidemark_workflows::names;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -148,17 +148,14 @@ impl ScheduleClient {
             .map_err(ScheduleError::of(operation))
     }
 
-    /// The newest commit that the schedule of a connection knows; `None` without a schedule.
+    /// What the schedule of a connection knows of the commit log; nothing without a schedule.
     ///
     /// # Errors
     /// No answer.
-    pub async fn known_commit(
-        &self,
-        connection: &ConnectionId,
-    ) -> Result<Option<RunNumber>, ScheduleError> {
+    pub async fn known(&self, connection: &ConnectionId) -> Result<Known, ScheduleError> {
         match self.describe(connection).await {
-            Ok(described) => Ok(described.committed),
-            Err(ScheduleError::NotFound { .. }) => Ok(None),
+            Ok(described) => Ok(described.known),
+            Err(ScheduleError::NotFound { .. }) => Ok(Known::default()),
             Err(error) => Err(error),
         }
     }

@@ -8,8 +8,8 @@ use temporalio_common::protos::temporal::api::{
     workflowservice::v1::DescribeScheduleResponse,
 };
 use tidemark_model::{
-    entry::RunNumber,
     ids::{AccountId, ConnectionId},
+    step::Known,
 };
 use tidemark_workflows::{health::Health, names};
 
@@ -122,8 +122,8 @@ pub struct Description {
     /// Which definition it was made from; `None` if somebody else made it.
     pub from: Option<ProjectedFrom>,
     pub attributes: ScheduleAttributes,
-    /// The newest commit that its runs are told of.
-    pub committed: Option<RunNumber>,
+    /// What its runs are told of the commit log.
+    pub known: Known,
     pub created_at: Option<Timestamp>,
     /// Runs started so far.
     pub action_count: u64,
@@ -152,7 +152,9 @@ impl Description {
             note: state.notes,
             from: action.and_then(|action| memo_field(action.memo.as_ref(), MEMO_FIELD)),
             attributes: ScheduleAttributes::of(response.search_attributes.as_ref()),
-            committed: action.and_then(projection::request).and_then(|request| request.committed),
+            known: action
+                .and_then(projection::request)
+                .map_or_else(Known::default, |request| request.known),
             created_at: info.create_time.and_then(|at| timestamp(at.seconds, at.nanos)),
             action_count: count(info.action_count),
             buffered_count: count(info.buffer_size),

@@ -229,7 +229,7 @@ impl Projection {
         let request = SyncRequest {
             connection: self.connection.clone(),
             timing: self.timing,
-            committed: standing.committed,
+            known: standing.known,
         };
         NewWorkflowExecutionInfo {
             workflow_id: names::workflow_id(&self.connection),

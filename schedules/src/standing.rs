@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use tidemark_engine::log::Log;
-use tidemark_model::{definition::Definition, entry::RunNumber};
+use tidemark_model::{definition::Definition, step::Known};
 use tidemark_workflows::health::Health;
 
 /// What the commit log says of a connection, as far as its schedule shows it.
@@ -13,26 +13,23 @@ pub struct Standing {
     pub synced_through: Option<Timestamp>,
     /// When somebody has to be told, unless a newer commit comes.
     pub lag_deadline: Timestamp,
-    /// The newest commit: each run is told, and refuses a log that ends below it.
-    pub committed: Option<RunNumber>,
+    /// Each run is told, and refuses a log that ends below it.
+    pub known: Known,
 }
 
-/// The newest commit of a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The newest of a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Newest {
-    pub number: RunNumber,
-    /// Its watermark.
-    pub complete_as_of: Timestamp,
+    pub known: Known,
+    /// The newest commit's watermark, if there is one.
+    pub complete_as_of: Option<Timestamp>,
 }
 
 impl Newest {
-    /// Of a log; `None` before the first commit.
     #[must_use]
-    pub fn of(log: &Log) -> Option<Self> {
-        log.newest_commit().map(|commit| Self {
-            number: commit.number,
-            complete_as_of: commit.manifest.complete_as_of,
-        })
+    pub fn of(log: &Log) -> Self {
+        let complete_as_of = log.newest_commit().map(|commit| commit.manifest.complete_as_of);
+        Self { known: log.known(), complete_as_of }
     }
 }
 
@@ -42,17 +39,17 @@ impl Newest {
 pub fn standing(
     definition: &Definition,
     health: Health,
-    newest: Option<Newest>,
+    newest: Newest,
     created_at: Timestamp,
     resumed_at: Option<Timestamp>,
 ) -> Standing {
-    let watermark = newest.map(|newest| newest.complete_as_of);
+    let watermark = newest.complete_as_of;
     let since = [watermark, resumed_at].into_iter().flatten().fold(created_at, Timestamp::max);
     let max_lag = SignedDuration::try_from(definition.max_lag()).unwrap_or(SignedDuration::MAX);
     Standing {
         health,
         synced_through: watermark,
-        committed: newest.map(|newest| newest.number),
+        known: newest.known,
         lag_deadline: since.saturating_add(max_lag).unwrap_or(Timestamp::MAX),
     }
 }

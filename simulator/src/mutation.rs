@@ -55,6 +55,8 @@ pub enum Mutation {
     RemoveEmail { member: String },
     /// No `"contact_id"`, though the member keeps it as a name in paths.
     RemoveContactId { member: String },
+    /// The `"contact_id"` is shown again.
+    RestoreContactId { member: String },
 }
 
 impl Mutation {
@@ -143,16 +145,19 @@ impl Mutation {
                 });
                 altered.map(|()| slot)
             }
-            Self::RemoveContactId { member } => {
-                let slot = slot(roll, member)?;
-                let altered = roll.alter(slot, now, |member| {
-                    member.extra().no_contact_id = true;
-                    member.last_changed = now;
-                });
-                altered.map(|()| slot)
-            }
+            Self::RemoveContactId { member } => show_contact_id(roll, member, false, now),
+            Self::RestoreContactId { member } => show_contact_id(roll, member, true, now),
         }
     }
+}
+
+fn show_contact_id(roll: &mut Roll, name: &str, shown: bool, now: i64) -> Result<u32, Refusal> {
+    let slot = roll.slot(name).ok_or(Refusal::Unknown)?;
+    let altered = roll.alter(slot, now, |member| {
+        member.extra().no_contact_id = !shown;
+        member.last_changed = now;
+    });
+    altered.map(|()| slot)
 }
 
 /// A kind of change that can be played on members drawn by a seed.

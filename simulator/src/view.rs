@@ -29,6 +29,11 @@ impl<'a> MemberView<'a> {
         hex(&self.0.contact_id)
     }
 
+    /// Whether the list shows the member without it.
+    pub fn hides_contact_id(&self) -> bool {
+        self.0.extra.as_ref().is_some_and(|extra| extra.no_contact_id)
+    }
+
     /// MD5 of the lower-case address.
     pub fn id(&self) -> String {
         hex(&self.0.hash)

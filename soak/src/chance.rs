@@ -12,6 +12,11 @@ impl Chance {
         chance
     }
 
+    /// Another sequence, which leaves this one as it is.
+    pub(crate) fn aside(&self) -> Self {
+        Self::new(self.clone().next())
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;

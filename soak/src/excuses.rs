@@ -1,6 +1,6 @@
 //! What a commit itself says is not as mapped at the destination, read from its files without a
 //! line of the engine: rejected records, invalid rows, removals that wait for an operator or that
-//! none wants.
+//! none wants, and what is kept.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,6 +26,8 @@ pub(crate) struct Excuses {
     /// By record id, with the source's key.
     pub(crate) held: BTreeMap<String, String>,
     pub(crate) waived: BTreeMap<String, String>,
+    /// What stays under `deletions = "keep"`; in no count.
+    pub(crate) kept: BTreeMap<String, String>,
 }
 
 impl Excuses {
@@ -37,6 +39,9 @@ impl Excuses {
         }
         if let Some(file) = &manifest.waived_removals {
             excuses.waived = removals(scene, file)?;
+        }
+        if let Some(file) = &manifest.kept {
+            excuses.kept = removals(scene, file)?;
         }
         Ok(excuses)
     }

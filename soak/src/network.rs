@@ -79,6 +79,12 @@ impl Letter {
         ids.map(str::to_owned).collect()
     }
 
+    /// The member that it asks for.
+    fn looked_up(&self) -> Option<&str> {
+        let (_, name) = self.path.split_once("/members/")?;
+        name.split('?').next()
+    }
+
     /// For the journal: fields are of no interest, and there are many.
     fn words(&self) -> String {
         if self.address.is_some() {
@@ -189,6 +195,13 @@ impl Wire {
         if scene.strikes(scene.shape.trouble.churn) {
             scene.count("trouble: list changes during a read");
             source::change(scene);
+        }
+        if let Some(member) = letter.looked_up() {
+            scene.count("look-ups");
+            if scene.strikes(scene.shape.trouble.doomed) {
+                scene.count("trouble: member goes as it is looked up");
+                source::doom(scene, member);
+            }
         }
         let answer = letter.deliver(scene).await;
         if scene.strikes(scene.shape.trouble.churn / 3) {

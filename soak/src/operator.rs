@@ -21,6 +21,9 @@ use crate::{
 pub(crate) async fn act(scene: &Arc<Scene>) {
     let Some(commit) = scene.books().newest.clone() else { return };
     let Some(excuses) = excuses(scene, &commit) else { return };
+    if scene.shape.trouble.doomed > 0 && scene.chance(|chance| chance.permille(600)) {
+        return read_again(scene, &commit, &excuses).await;
+    }
     if scene.chance(|chance| chance.permille(120)) {
         return preview(scene, &commit).await;
     }
@@ -78,6 +81,15 @@ async fn write_down(scene: &Scene, commit: &Committed, verdict: Verdict) {
     let decision = decision.expect("a store in memory");
     scene.note(&format!("decision {}: {words}", decision.number));
     scene.books().decisions.insert(decision.number, decision);
+}
+
+/// One invalid row is to be read again, and so is looked up.
+async fn read_again(scene: &Arc<Scene>, commit: &Committed, excuses: &Excuses) {
+    let invalid = names(excuses, |kind| kind == ExceptionKind::Invalid);
+    if !invalid.is_empty() {
+        let keys = vec![scene.chance(|chance| chance.pick(&invalid).clone())];
+        write_down(scene, commit, Verdict::Retry { keys }).await;
+    }
 }
 
 /// Looks at what the next run would send, and wants exactly that.

@@ -71,8 +71,6 @@ pub(crate) struct Books {
     pub(crate) decisions: BTreeMap<u64, Decision>,
     /// What a preview showed, by its digest.
     pub(crate) previewed: BTreeMap<String, PushCounts>,
-    /// Ids at an address that were left where they were under `deletions = "keep"`.
-    pub(crate) kept: BTreeSet<(u32, String)>,
     /// The runs whose sets were marked as sent late, and when.
     pub(crate) late_marks: Vec<(u64, u64)>,
     /// The last request that touched an id at an address.

@@ -79,6 +79,10 @@ pub(crate) struct Trouble {
     pub(crate) sweep: u32,
     /// Of each event between runs: nothing happens for more than a day.
     pub(crate) silence: u32,
+    /// Of each change: a member comes without its contact id, or with it again.
+    pub(crate) lost_keys: u32,
+    /// Of each look-up of a member: it goes just before.
+    pub(crate) doomed: u32,
 }
 
 impl Shape {
@@ -91,6 +95,8 @@ impl Shape {
             Defect::SkipFence => shape.two_senders,
             Defect::ForgetQuietTime => shape.leaves_requests_behind(),
             Defect::IgnoreLateMarks | Defect::SkipLastLook => shape.wakes_beside_another_run(),
+            Defect::SkipSettleWait => shape.trouble.doomed > 0,
+            Defect::ForgetLostKeys => shape.trouble.lost_keys > 0,
             _ => true,
         }
     }
@@ -159,6 +165,22 @@ impl Shape {
                 Trouble::draw(chance)
             },
         }
+        .with_doom()
+    }
+
+    /// Rows go while somebody looks at them in particular, and the list shows it late.
+    fn with_doom(self) -> Self {
+        if self.trouble.doomed == 0 || !self.is_usual() {
+            return Self { trouble: Trouble { doomed: 0, ..self.trouble }, ..self };
+        }
+        let decide = self.trouble.decide.max(400);
+        Self {
+            settle: 30,
+            lag: 30,
+            full_read_hours: 24 * 30,
+            trouble: Trouble { decide, ..self.trouble },
+            ..self
+        }
     }
 }
 
@@ -195,7 +217,20 @@ impl Trouble {
             decide: some(400, 100, 500),
             sweep: some(300, 100, 500),
             silence: some(300, 50, 300),
+            lost_keys: 0,
+            doomed: 0,
         }
+        .with_more(&mut chance.aside())
+    }
+
+    /// What came later: it is drawn aside, so that a seed without it plays what it always played.
+    fn with_more(self, aside: &mut Chance) -> Self {
+        let mut some = |share: u32, low: u64, high: u64| {
+            let rate = aside.between(low, high);
+            let met = aside.permille(share);
+            if met { u32::try_from(rate).unwrap_or(0) } else { 0 }
+        };
+        Self { lost_keys: some(150, 20, 200), doomed: some(150, 100, 600), ..self }
     }
 }
 

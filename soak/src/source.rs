@@ -42,6 +42,12 @@ pub(crate) fn change(scene: &Scene) {
     } else {
         1
     };
+    if scene.shape.trouble.doomed > 0 && scene.strikes(250) {
+        return break_or_delete(scene);
+    }
+    if scene.strikes(scene.shape.trouble.lost_keys) {
+        return hide_contact_id(scene);
+    }
     if scene.chance(|chance| chance.permille(20)) {
         return swap(scene);
     }
@@ -54,6 +60,57 @@ pub(crate) fn change(scene: &Scene) {
             play(scene, &mutation);
         }
     }
+}
+
+/// A member comes without its contact id, or with it again.
+fn hide_contact_id(scene: &Scene) {
+    let visible: Vec<(String, bool)> = scene
+        .truth()
+        .visible()
+        .map(|(contact, member)| (contact.clone(), member.keyless))
+        .collect();
+    if visible.is_empty() {
+        return;
+    }
+    let (member, keyless) = scene.chance(|chance| chance.pick(&visible).clone());
+    play(
+        scene,
+        &if keyless {
+            Mutation::RestoreContactId { member }
+        } else {
+            Mutation::RemoveContactId { member }
+        },
+    );
+}
+
+/// What makes a run look a row up, and what it misses if it then believes too much.
+fn break_or_delete(scene: &Scene) {
+    let visible: Vec<String> =
+        scene.truth().visible().map(|(contact, _)| contact.clone()).collect();
+    if visible.is_empty() {
+        return;
+    }
+    let member = scene.chance(|chance| chance.pick(&visible).clone());
+    let deleted = scene.chance(|chance| chance.permille(500));
+    play(
+        scene,
+        &if deleted {
+            Mutation::DeleteForEver { member }
+        } else {
+            Mutation::SetRaw { member, field: "LNAME".to_owned(), value: json!({"addr1": "x"}) }
+        },
+    );
+}
+
+/// Whoever is looked up goes just before.
+pub(crate) fn doom(scene: &Scene, member: &str) {
+    scene.set_world_clock();
+    let member = member.to_owned();
+    let archived = scene.chance(|chance| chance.permille(500));
+    play(
+        scene,
+        &if archived { Mutation::Archive { member } } else { Mutation::DeleteForEver { member } },
+    );
 }
 
 /// Two members swap their addresses.
@@ -119,7 +176,9 @@ pub(crate) fn mend(scene: &Scene) {
                 member: contact.clone(),
                 email: format!("mended-{}@example.com", scene.next_number()),
             });
-            [set("FNAME", &member.first), set("LNAME", &member.last), address]
+            let key =
+                member.keyless.then(|| Mutation::RestoreContactId { member: contact.clone() });
+            [set("FNAME", &member.first), set("LNAME", &member.last), address, key]
         })
         .flatten()
         .collect();
@@ -269,7 +328,10 @@ fn words(mutation: &Mutation) -> (&'static str, String) {
             ("changes: broken", format!("no address of {}", short(member)))
         }
         Mutation::RemoveContactId { member } => {
-            ("changes: broken", format!("no contact id of {}", short(member)))
+            ("changes: key lost", format!("no contact id of {}", short(member)))
+        }
+        Mutation::RestoreContactId { member } => {
+            ("changes: key found", format!("contact id of {} again", short(member)))
         }
     }
 }

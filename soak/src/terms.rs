@@ -162,6 +162,9 @@ impl Terms {
         if self.subscribed_only && member.status != Status::Subscribed {
             return Mapped::Filtered;
         }
+        if member.keyless {
+            return Mapped::Invalid;
+        }
         let first = if self.first == "FNAME" { &member.first } else { &member.last };
         let (Some(first), Some(last)) = (text(first), text(&member.last)) else {
             return Mapped::Invalid;

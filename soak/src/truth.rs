@@ -12,6 +12,17 @@ pub(crate) struct Member {
     pub(crate) status: Status,
     pub(crate) first: Value,
     pub(crate) last: Value,
+    /// The list shows it without its contact id, and it goes by another name.
+    pub(crate) keyless: bool,
+}
+
+/// How the list shows a member, by whatever name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    Not,
+    /// With its contact id.
+    Keyed,
+    Keyless,
 }
 
 /// What a contact was from an instant on; `None`: not visible.
@@ -21,6 +32,8 @@ pub(crate) type State = (u64, Option<Arc<Member>>);
 #[derive(Debug, Default)]
 pub(crate) struct Truth {
     contacts: BTreeMap<String, Vec<State>>,
+    /// By contact id, shown or not.
+    members: BTreeMap<String, Vec<(u64, Shown)>>,
     /// How many were visible from an instant on.
     counts: Vec<(u64, u64)>,
 }
@@ -30,17 +43,30 @@ impl Truth {
     pub(crate) fn observe(&mut self, at: u64, world: &World, list: &str) {
         let mut count = 0;
         let mut shown = BTreeMap::new();
+        let mut members = BTreeMap::new();
         let seen = world.each_member(list, |view| {
             count += 1;
+            let keyless = view.hides_contact_id();
             let member = Member {
                 email: view.email().to_owned(),
                 status: view.status(),
                 first: view.merge_field("FNAME"),
                 last: view.merge_field("LNAME"),
+                keyless,
             };
-            shown.insert(view.contact_id(), member);
+            shown.insert(if keyless { view.id() } else { view.contact_id() }, member);
+            members.insert(view.contact_id(), if keyless { Shown::Keyless } else { Shown::Keyed });
         });
         seen.expect("the list is there");
+        for (contact, states) in &mut self.members {
+            let now = members.remove(contact).unwrap_or(Shown::Not);
+            if states.last().is_none_or(|(_, was)| *was != now) {
+                states.push((at, now));
+            }
+        }
+        for (contact, shown) in members {
+            self.members.insert(contact, vec![(0, Shown::Not), (at, shown)]);
+        }
         for (contact, states) in &mut self.contacts {
             let was = states.last().and_then(|(_, member)| member.as_deref());
             let now = shown.remove(contact);
@@ -59,6 +85,11 @@ impl Truth {
     /// Every contact that ever was visible, with its history.
     pub(crate) fn contacts(&self) -> impl Iterator<Item = (&String, &[State])> {
         self.contacts.iter().map(|(contact, states)| (contact, states.as_slice()))
+    }
+
+    /// Every member that ever was shown, by contact id, and how.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&String, &[(u64, Shown)])> {
+        self.members.iter().map(|(contact, shown)| (contact, shown.as_slice()))
     }
 
     /// The contacts that are visible now, with what they are.

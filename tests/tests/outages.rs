@@ -96,6 +96,33 @@ async fn a_store_from_an_old_backup_is_refused_until_what_it_lost_is_accepted() 
     assert!(stage.held().remove(&record).is_some(), "nobody knew of it any more");
 }
 
+/// It never came to a commit, and its entry and all that it left in the store are gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_run_that_the_store_lost_is_known_to_the_schedule() {
+    let stage = stage("failed", 60).await;
+    stage.apply(TOMBSTONE).await;
+    let _worker = stage.worker(&[]);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
+    let (store, backup) = (stage.folder().join("store"), stage.folder().join("backup"));
+    copy(&store, &backup).await;
+    stage.world().mutate(LIST, &Mutation::add("ada@contacts.example", "Ada", "L")).unwrap();
+    let action = FaultAction::Status { status: 401, title: None, retry_after: None };
+    stage.world().add_fault(Fault::next(Side::Destination, action));
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(1);
+    assert_health(&stage, "failing").await;
+
+    std::fs::remove_dir_all(&store).unwrap();
+    copy(&backup, &store).await;
+    let lack = "ends with run 1, and run 2 began to send";
+    let found = stage.ask(["doctor", stage.id()]).await.expect(1);
+    assert!(found.stdout.contains(lack), "{}", found.stdout);
+    let refused = stage.ask(["start", stage.id(), "--wait"]).await.expect(1);
+    assert!(refused.stderr.contains(lack), "{}", refused.stderr);
+    stage.ask(["start", stage.id(), "--resend", "--wait", "--yes", "--as", "olga"]).await.expect(0);
+    stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
+    stage.assert_in_step();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_is_not_removed_while_its_schedule_alone_knows_what_the_store_lost() {
     let stage = stage("forgotten", 5).await;

@@ -21,7 +21,7 @@ use tidemark_model::{
     definition::Definition,
     failure::{Failure, FailureKind, Side},
     ids::ConnectionId,
-    step::{SyncRequest, Timing},
+    step::{Known, SyncRequest, Timing},
 };
 use tidemark_schedules::ScheduleClient;
 use tidemark_worker::{WorkerConfig, WorkerFlags, run};
@@ -87,7 +87,7 @@ impl World {
         let request = SyncRequest {
             connection: ConnectionId::new("acme/unknown").unwrap(),
             timing: Timing::default(),
-            committed: None,
+            known: Known::default(),
         };
         let options = WorkflowStartOptions::new(&self.config.task_queue, name).build();
         self.client.start_workflow(SyncConnection::run, request, options).await.unwrap();

@@ -16,7 +16,7 @@ use anyhow::{Context as _, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use temporalio_client::{ClientOptions, ConnectionOptions};
-use tidemark_model::secret::SecretLookup;
+use tidemark_model::{secret::SecretLookup, step::Known};
 use tidemark_monitor::{
     Temporal,
     config::{MonitorConfig, MonitorFlags},
@@ -136,7 +136,7 @@ async fn make(stage: &Stage, schedules: &ScheduleClient, many: usize) -> anyhow:
                 health: Health::InStep,
                 synced_through: None,
                 lag_deadline: now + away,
-                committed: None,
+                known: Known::default(),
             };
             let projection = Projection::new(&definition, 1, &ProjectionSettings::default());
             create(schedules, &projection, &standing).await

@@ -131,6 +131,6 @@ async fn publishing(stage: &Stage) -> anyhow::Result<Vec<Figure>> {
         before = after;
     }
     let seen = ScheduleClient::new(stage.client()).describe(definition.id()).await?;
-    ensure!(seen.committed == newest, "the news are not on the schedule");
+    ensure!(seen.known.committed == newest, "the news are not on the schedule");
     Ok(figures)
 }

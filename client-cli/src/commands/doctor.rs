@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tidemark_activities::setup::missing_search_attributes;
 use tidemark_engine::{definitions, log::Log, store::Store};
-use tidemark_model::{entry::RunNumber, ids::ConnectionId};
+use tidemark_model::{ids::ConnectionId, step::Known};
 use tidemark_monitor::look::{Looker, unreadable};
 use tidemark_monitor::mutes;
 use tidemark_monitor::rules::{Cause, Look, Settings, troubles};
@@ -67,9 +67,8 @@ enum Wrong {
     },
     /// The log ends below the commit that the schedule knows.
     WentBack {
-        known: RunNumber,
-        /// Where the log ends.
-        end: String,
+        /// What the log lacks, in words.
+        lack: String,
     },
 }
 
@@ -179,7 +178,7 @@ async fn examine(
     }
 }
 
-/// Whether the log ends below the commit that the schedule knows. A log that cannot be read is another
+/// Whether the log ends below what the schedule knows. A log that cannot be read is another
 /// finding.
 async fn lost(
     store: &Store,
@@ -187,13 +186,16 @@ async fn lost(
     id: &ConnectionId,
 ) -> Result<Option<Wrong>, Error> {
     // The schedule first: a commit that comes meanwhile is in the log already.
-    let Some(known) = temporal.schedules.known_commit(id).await? else { return Ok(None) };
+    let known = temporal.schedules.known(id).await?;
+    if known == Known::default() {
+        return Ok(None);
+    }
     let log = match Log::open(&store.connection(id)).await {
         Ok(log) => log,
         Err(error) if unreadable(&error) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    Ok(log.ends_below(known).then(|| Wrong::WentBack { known, end: log.end() }))
+    Ok(log.lacks(known).map(|lack| Wrong::WentBack { lack }))
 }
 
 /// Does what is safe: whatever it is, nothing is lost by it. `None` if nothing is.
@@ -243,10 +245,10 @@ impl Finding {
                 "it has a schedule, and the store has never had a definition of it".to_owned(),
                 Some(format!("temporal schedule delete --schedule-id {id}")),
             ),
-            Wrong::WentBack { known, end } => (
+            Wrong::WentBack { lack } => (
                 format!(
-                    "the store went back in time: the log {end}, and commit {known} was made. Put \
-                     the store's newer objects back; only if they are lost, send every record again"
+                    "the store went back in time: the log {lack}. Put the store's newer objects \
+                     back; only if they are lost, send every record again"
                 ),
                 Some(format!("tidemark start {id} --resend")),
             ),

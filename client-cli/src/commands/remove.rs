@@ -6,9 +6,10 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use tidemark_engine::definitions::{self, Stored, StoredDefinition};
 use tidemark_engine::log::Log;
-use tidemark_model::entry::RunNumber;
+use tidemark_model::entry::Manifest;
 use tidemark_model::failure::FailureKind;
 use tidemark_model::ids::ConnectionId;
+use tidemark_model::step::Known;
 use tidemark_schedules::{RunRef, ScheduleError};
 
 use crate::decisions::Decider;
@@ -63,18 +64,9 @@ impl Args {
         let chosen = self.many.find(session, "remove").await?;
         let deletes = self.records == Records::Delete;
         let mut who = String::new();
-        let mut keeping = Vec::new();
         if deletes {
             who = self.decider.name()?;
             records::check(session, &chosen.ids).await?;
-            keeping = records::keeping(session, &chosen.ids).await?;
-            if !keeping.is_empty() {
-                session.ui().note(&format!(
-                    "{}: records that `deletions = \"keep\"` left behind are in no snapshot; they \
-                     are not counted here, and stay at the destination",
-                    joined(&keeping, 4)
-                ));
-            }
         }
         let counted = many::each(&chosen.ids, async |id| record_count(session, id).await).await;
         if chosen.dry_run {
@@ -113,9 +105,7 @@ impl Args {
         let results = many::each(&chosen.ids, async |id| {
             let removed = match self.records {
                 Records::Keep => None,
-                Records::Delete => {
-                    records::remove(session, id, &who, keeping.contains(&id), &bars).await?
-                }
+                Records::Delete => records::remove(session, id, &who, &bars).await?,
             };
             remove(session, id, removed, self.purge).await
         })
@@ -134,14 +124,20 @@ fn are(count: u64) -> String {
     format!("{} {}", counted(count, "record"), if count == 1 { "is" } else { "are" })
 }
 
-/// The records that a connection keeps in step.
+/// The records of a connection at the destination: those that it keeps in step, and those whose
+/// rows are gone and that were held or kept.
 async fn record_count(session: &Session, id: &ConnectionId) -> Result<u64, Error> {
     let folder = session.store().await?.connection(id);
     if definitions::newest(&folder).await?.is_none() {
         return Err(session.unknown(id).await);
     }
     let log = Log::open(&folder).await?;
-    Ok(log.newest_commit().map_or(0, |commit| commit.receipt.records.next))
+    let Some(commit) = log.newest_commit() else { return Ok(0) };
+    let Manifest { hold, waived_removals, kept, .. } = &commit.manifest;
+    let held = hold.as_ref().map(|hold| &hold.removals);
+    let others = held.into_iter().chain(waived_removals).chain(kept);
+    let others: u64 = others.map(|file| file.row_count).sum();
+    Ok(commit.receipt.records.next + others)
 }
 
 /// Removes the connection. `removed` says what became of its records, unless they stay.
@@ -157,14 +153,11 @@ async fn remove(
     };
     let temporal = session.temporal().await?;
     let (running, known) = match temporal.schedules.describe(id).await {
-        Ok(description) => (description.running, description.committed),
-        Err(ScheduleError::NotFound { .. }) => (Vec::new(), None),
+        Ok(description) => (description.running, description.known),
+        Err(ScheduleError::NotFound { .. }) => (Vec::new(), Known::default()),
         Err(error) => return Err(error.into()),
     };
-    let lost = match known {
-        Some(known) => lost(session, id, known, purge).await?,
-        None => false,
-    };
+    let lost = lost(session, id, known, purge).await?;
     let mut result = match removed {
         Some(removed) => format!("{removed}; the connection is removed"),
         None => format!("removed; {}", stay(record_count(session, id).await?)),
@@ -189,7 +182,7 @@ async fn remove(
         let count = engine(session).await?.purge(id).await?;
         result += &format!("; {} erased", counted(count, "object"));
         if lost {
-            result += "; the log had lost commits, and records that only they knew may stay";
+            result += "; the log had lost runs, and records that only they knew may stay";
         }
     } else if !running.is_empty() {
         result += "; a run is under way and goes on to its end";
@@ -197,16 +190,16 @@ async fn remove(
     Ok(Report::done(id, result))
 }
 
-/// Whether the log ends below a commit that the schedule knows. Nobody else knows it: without the
+/// Whether the log ends below what the schedule knows. Nobody else knows it: without the
 /// schedule, a connection that is applied again would go on as if nothing were lost. Only of a log
 /// that is erased nothing can go on.
 async fn lost(
     session: &Session,
     id: &ConnectionId,
-    known: RunNumber,
+    known: Known,
     purge: bool,
 ) -> Result<bool, Error> {
-    match engine(session).await?.confirm_commit(id, known).await {
+    match engine(session).await?.confirm_log(id, known).await {
         Ok(()) => Ok(false),
         Err(failure) if purge && failure.kind == FailureKind::Corrupt => Ok(true),
         Err(failure) => Err(failure.into()),

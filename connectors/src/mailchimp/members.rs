@@ -17,12 +17,17 @@ use super::rows::{MappedPage, Mapping, Picked};
 /// A response's members and total; `None` if anything in it is odd, or a mapped path occurs in none
 /// of them.
 pub(super) fn read(mapping: &Mapping, text: &str) -> Option<MappedPage> {
-    let mut reading = Reading { mapping, seen: mapping.mapper.paths_seen(), rows: Vec::new() };
+    let mut reading = Reading {
+        mapping,
+        seen: mapping.mapper.paths_seen(),
+        rows: Vec::new(),
+        stand_ins: Vec::new(),
+    };
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let total = deserializer.deserialize_map(Response(&mut reading)).ok()?;
     deserializer.end().ok()?;
-    let Reading { seen, rows, .. } = reading;
-    seen.is_complete().then_some(MappedPage { total, rows, seen })
+    let Reading { seen, rows, stand_ins, .. } = reading;
+    seen.is_complete().then_some(MappedPage { total, rows, stand_ins, seen })
 }
 
 /// What was read so far.
@@ -30,6 +35,8 @@ struct Reading<'m> {
     mapping: &'m Mapping,
     seen: PathsSeen,
     rows: Vec<Row>,
+    /// See [`MappedPage::stand_ins`].
+    stand_ins: Vec<usize>,
 }
 
 /// The response; its total.
@@ -99,11 +106,14 @@ impl<'t> DeserializeSeed<'t> for Member<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<(), D::Error> {
-        let Reading { mapping, seen, rows } = self.0;
+        let Reading { mapping, seen, rows, stand_ins } = self.0;
         let mut picked = Picked::default();
         let mapped = mapping.mapper.pick_on_the_way(deserializer, seen, &mut picked)?;
-        let (row, _) = mapping.row_of(mapped, picked, false).map_err(D::Error::custom)?;
-        rows.push(row);
+        let read = mapping.row_of(mapped, picked, false).map_err(D::Error::custom)?;
+        if read.stands_in {
+            stand_ins.push(rows.len());
+        }
+        rows.push(read.row);
         Ok(())
     }
 }

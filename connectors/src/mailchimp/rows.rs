@@ -11,7 +11,7 @@ use tidemark_model::{
 
 use super::{
     members,
-    wire::{Member, Members},
+    wire::{Key, Member, Members},
 };
 
 /// A member that is archived, as a look-up shows it.
@@ -71,42 +71,49 @@ impl Mapping {
         let members: Members<'_> = serde_json::from_str(&text.text)?;
         let mut seen = self.mapper.paths_seen();
         let mut rows = Vec::with_capacity(members.members.len());
+        let mut stand_ins = Vec::new();
         for member in members.members {
-            rows.push(self.row(member, &text, &mut seen)?.0);
+            let read = self.row(member, &text, &mut seen)?;
+            if read.stands_in {
+                stand_ins.push(rows.len());
+            }
+            rows.push(read.row);
         }
-        Ok(MappedPage { total: members.total_items, rows, seen })
+        Ok(MappedPage { total: members.total_items, rows, stand_ins, seen })
     }
 
     /// Reads a look-up's response.
     pub(super) fn member(&self, body: &[u8]) -> Result<MappedMember, Malformed> {
         let text = Text::of(body);
         let member: &RawValue = serde_json::from_str(&text.text)?;
-        let (row, status) = self.row(member, &text, &mut self.mapper.paths_seen())?;
-        Ok(MappedMember { archived: status == ARCHIVED, status: status.into_owned(), row })
+        let read = self.row(member, &text, &mut self.mapper.paths_seen())?;
+        let ReadMember { row, status, stands_in } = read;
+        let archived = status == ARCHIVED;
+        Ok(MappedMember { archived, status: status.into_owned(), row, stands_in })
     }
 
-    /// A member's row, and its status.
     fn row<'b>(
         &self,
         member: &'b RawValue,
         text: &Text<'b>,
         seen: &mut PathsSeen,
-    ) -> Result<(Row, Cow<'b, str>), Malformed> {
+    ) -> Result<ReadMember<'b>, Malformed> {
         let mut picked = Picked::default();
         // A filter is no typo: the paths of a member that is left out count as seen all the same.
         let mapped = self.mapper.pick(member.get(), seen, &mut picked);
         self.row_of(mapped, picked, text.is_replaced_in(member.get()))
     }
 
-    /// The row of a member that was mapped, and its status.
+    /// The row of a member that was mapped.
     pub(super) fn row_of<'b>(
         &self,
         mapped: Mapped,
         picked: Picked<'b>,
         replaced: bool,
-    ) -> Result<(Row, Cow<'b, str>), Malformed> {
+    ) -> Result<ReadMember<'b>, Malformed> {
         let head = Member::of(picked);
-        let key = head.key().ok_or(Malformed::NoKey)?.into_owned();
+        let Key { name, stands_in } = head.key().ok_or(Malformed::NoKey)?;
+        let key = name.into_owned();
         let modified = head.last_changed();
         let status = head.status();
         let row = if replaced {
@@ -116,8 +123,17 @@ impl Mapping {
         } else {
             Row::without_record(key, modified, RowState::Filtered)
         };
-        Ok((row, status))
+        Ok(ReadMember { row, status, stands_in })
     }
+}
+
+/// A member, mapped.
+#[derive(Debug)]
+pub(super) struct ReadMember<'b> {
+    pub(super) row: Row,
+    pub(super) status: Cow<'b, str>,
+    /// Whether its key only [stands in](Key::stands_in).
+    pub(super) stands_in: bool,
 }
 
 /// A listing's response, mapped.
@@ -127,6 +143,8 @@ pub(super) struct MappedPage {
     pub(super) total: u64,
     /// In the response's order.
     pub(super) rows: Vec<Row>,
+    /// Which of them came without their own key, so that another name [stands in](Key::stands_in).
+    pub(super) stand_ins: Vec<usize>,
     pub(super) seen: PathsSeen,
 }
 
@@ -136,6 +154,7 @@ pub(super) struct MappedMember {
     pub(super) row: Row,
     pub(super) archived: bool,
     pub(super) status: String,
+    pub(super) stands_in: bool,
 }
 
 /// The body of a successful answer is not what the API writes.
@@ -206,19 +225,19 @@ mod tests {
     #[test]
     fn an_odd_member_is_read_as_one_without_texts() {
         let member = Member::of([Some(r#""c1""#), Some("[]"), Some("null"), Some("{}")]);
-        assert_eq!(member.key().as_deref(), Some("c1"));
+        let own = Key { name: "c1".into(), stands_in: false };
+        assert_eq!(member.key(), Some(own));
         assert_eq!((&*member.status(), member.last_changed()), ("", 0));
     }
 
     #[test]
     fn a_member_goes_by_its_contact_id_and_without_one_by_its_id() {
-        let key = |contact_id, id| {
-            Member::of([contact_id, id, None, None]).key().map(|key| key.into_owned())
-        };
+        let key = |contact_id, id| Member::of([contact_id, id, None, None]).key();
+        let named = |name: &'static str, stands_in| Some(Key { name: name.into(), stands_in });
         let (contact_id, id) = (Some(r#""c1""#), Some(r#""5eb6""#));
-        assert_eq!(key(contact_id, id).as_deref(), Some("c1"));
+        assert_eq!(key(contact_id, id), named("c1", false));
         for none in [None, Some(r#""""#), Some("null"), Some("7")] {
-            assert_eq!(key(none, id).as_deref(), Some("5eb6"), "{none:?}");
+            assert_eq!(key(none, id), named("5eb6", true), "{none:?}");
             assert_eq!(key(none, none), None, "{none:?}");
         }
     }

@@ -29,9 +29,11 @@ impl<'b> Member<'b> {
     }
 
     /// The contact's id, which survives a change of the e-mail address; for a member without one
-    /// the address's hash. Members are asked for by either. `None` if both are empty.
-    pub(super) fn key(&self) -> Option<Cow<'b, str>> {
-        [self.contact_id, self.id].into_iter().map(text).find(|key| !key.is_empty())
+    /// the address's hash stands in. Members are asked for by either. `None` if both are empty.
+    pub(super) fn key(&self) -> Option<Key<'b>> {
+        let name = |value| Some(text(value)).filter(|name| !name.is_empty());
+        let own = name(self.contact_id).map(|name| Key { name, stands_in: false });
+        own.or_else(|| name(self.id).map(|name| Key { name, stands_in: true }))
     }
 
     pub(super) fn status(&self) -> Cow<'b, str> {
@@ -42,6 +44,14 @@ impl<'b> Member<'b> {
     pub(super) fn last_changed(&self) -> i64 {
         text(self.last_changed).parse().map_or(0, |time: jiff::Timestamp| time.as_second())
     }
+}
+
+/// By what a member is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key<'b> {
+    pub(super) name: Cow<'b, str>,
+    /// It is not the contact's id, since the member came without one.
+    pub(super) stands_in: bool,
 }
 
 fn text(value: Option<&str>) -> Cow<'_, str> {

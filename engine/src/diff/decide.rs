@@ -13,7 +13,7 @@ use crate::snapshot::{FileRow, Standing};
 pub(super) struct Rules {
     /// A row that is not shown is gone.
     pub(super) full: bool,
-    /// Removals are carried out.
+    /// Removals are carried out. If not, they are written down, for a set of its own.
     pub(super) propagate: bool,
     pub(super) resend: Resend,
 }
@@ -141,5 +141,8 @@ pub(super) fn decide(rules: &Rules, old: Option<OldRow>, news: News, dirty: bool
 
 /// A row that keeps its record.
 fn become_unless_same(old: OldRow, row: OldRow) -> Next {
-    if old == row { Next::Same } else { Next::Becomes { row, payload: Carried::FromOld } }
+    let moved = old != row
+        && !(defect::on(Defect::IgnoreChangeTime)
+            && OldRow { modified: row.modified, ..old } == row);
+    if moved { Next::Becomes { row, payload: Carried::FromOld } } else { Next::Same }
 }

@@ -2,10 +2,7 @@
 
 use std::io;
 
-use tidemark_model::{
-    defect::{self, Defect},
-    row::{Digest, RowState},
-};
+use tidemark_model::row::{Digest, RowState};
 
 /// The place of a reading: of two with the same change time the greater place wins. Pages are
 /// sorted by the time at which they were asked for.
@@ -37,7 +34,7 @@ pub(super) struct Reading<'a> {
 impl Reading<'_> {
     /// Of two readings of a key the greater one counts.
     fn rank(&self) -> (i64, ReadingPlace) {
-        (if defect::on(Defect::IgnoreChangeTime) { 0 } else { self.modified }, self.place)
+        (self.modified, self.place)
     }
 }
 

@@ -150,7 +150,8 @@ impl Default for MemoryBudget {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiffOutput {
     pub snapshot: SnapshotFiles,
-    /// The index of the change set; `None` when nothing is to be sent.
+    /// The index of the change set; `None` when nothing is to be sent. Under [`Deletions::Keep`]
+    /// its removals are those of the records that stay: they are in no count of `push`.
     pub changes: Option<FileRef>,
     /// `source_total` is left 0.
     pub rows: RowCounts,

@@ -279,10 +279,12 @@ impl<'a> Outcomes<'a> {
             let covered = stands == Some(id)
                 || (self.removes_old(decision.sends)
                     && old_payload.is_some_and(|(old_id, _)| old_id == id));
-            if !covered && self.rules.propagate {
+            if !covered {
                 self.changes.remove(key, id)?;
-                self.tally.push.repeated += 1;
-                self.tally.push.repeated_removals += 1;
+                if self.rules.propagate {
+                    self.tally.push.repeated += 1;
+                    self.tally.push.repeated_removals += 1;
+                }
             }
         }
         if decision.next != Next::Same {
@@ -352,8 +354,8 @@ impl<'a> Outcomes<'a> {
     }
 
     fn remove(&mut self, key: &str, id: &str) -> Result<(), DiffError> {
+        self.changes.remove(key, id)?;
         if self.rules.propagate {
-            self.changes.remove(key, id)?;
             self.tally.push.removed += 1;
             self.tally.record_removed();
         } else {

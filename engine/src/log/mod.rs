@@ -10,7 +10,10 @@ mod path;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use tidemark_model::entry::{Committed, FORMAT, Owner, Prepared, RunNumber};
+use tidemark_model::{
+    entry::{Committed, FORMAT, Owner, Prepared, RunNumber},
+    step::Known,
+};
 
 use crate::store::{Folder, StoreError};
 
@@ -144,19 +147,30 @@ impl Log {
         self.newest_commit.as_ref()
     }
 
-    /// Whether it ends below a commit that is known elsewhere: then the store went back in time.
+    /// What it holds, for somebody who is to remember it.
     #[must_use]
-    pub fn ends_below(&self, known: RunNumber) -> bool {
-        self.newest_commit.as_ref().is_none_or(|newest| newest.number < known)
+    pub fn known(&self) -> Known {
+        let committed = self.newest_commit.as_ref().map(|newest| newest.number);
+        Known { committed, entered: self.highest }
     }
 
-    /// Where it ends, in words: `ends with commit 7`.
+    /// What is known elsewhere and not in it, in words: `ends with commit 7, and commit 9 was made`.
+    /// Then the store went back in time, or is another one.
     #[must_use]
-    pub fn end(&self) -> String {
-        self.newest_commit.as_ref().map_or_else(
-            || "holds no commit".to_owned(),
-            |newest| format!("ends with commit {}", newest.number),
-        )
+    pub fn lacks(&self, known: Known) -> Option<String> {
+        let here = self.known();
+        if let Some(committed) = known.committed.filter(|known| Some(*known) > here.committed) {
+            let end = here.committed.map_or_else(
+                || "holds no commit".to_owned(),
+                |newest| format!("ends with commit {newest}"),
+            );
+            return Some(format!("{end}, and commit {committed} was made"));
+        }
+        let entered = known.entered.filter(|known| Some(*known) > here.entered)?;
+        let end = here
+            .entered
+            .map_or_else(|| "is empty".to_owned(), |highest| format!("ends with run {highest}"));
+        Some(format!("{end}, and run {entered} began to send"))
     }
 
     /// The entries above the newest commit, oldest first: runs that died, or that are at work.

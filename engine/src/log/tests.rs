@@ -30,6 +30,7 @@ fn manifest(definition: &Definition) -> Manifest {
         late_handled: Vec::new(),
         hold: None,
         waived_removals: None,
+        kept: None,
         removals: Vec::new(),
         decided: 0,
         stale_decisions: Vec::new(),

@@ -167,6 +167,15 @@ pub struct Reading {
     pub proof: Proof,
     /// Requests that staged no page (counts, look-ups); pages carry their own cost.
     pub cost: Cost,
+    /// Rows that came without their own key, so that they stand under another name, under which
+    /// the last commit does not know them as they are. Each may be a row that seems to be gone.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub stand_in_count: u64,
     /// In a full reading: mapped paths that no row had.
     pub unmatched_paths: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

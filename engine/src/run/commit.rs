@@ -112,6 +112,7 @@ impl Engine {
                 quiet_after,
                 hold: standing.hold,
                 waived_removals: standing.waived_removals,
+                kept: standing.kept,
                 ..entry.next
             },
             receipt,

@@ -135,16 +135,16 @@ impl Engine {
         let ward = ground.ward(prepared_at);
         let moved = ground.edit.moved;
         // Nothing is removed at an old address, and nothing at all where records are kept.
-        let drops_hold = moved || ground.deletions() == Deletions::Keep;
-        let holds =
-            if drops_hold { Holds::default() } else { ward.holds(base, &ground.orders).await? };
+        let drops_hold = moved || ward.keeps;
+        let holds = if moved { Holds::default() } else { ward.holds(base, &ground.orders).await? };
         let due = ground.due_again().await?;
         let output = self.compare(ground, &holds, &due, &pages).await?;
         let noted = pages.invalid_rows();
         check_invalid(&ground.definition, &output.rows, &noted)?;
         let window = Window::of(base, prepared_at);
-        let Guarded { changes, push, hold, waived, removals } =
-            Box::pin(ward.guard(window, holds, &due, &output)).await?;
+        let due = ground.without_rows(due).await?;
+        let Guarded { changes, push, hold, waived, kept, removals } =
+            Box::pin(ward.guard(window, holds, due, &output)).await?;
         let snapshots = (base, &output.snapshot);
         let BeforePush { file: exceptions, waived: accepted } = exception::before_push(
             ground.folder,
@@ -191,6 +191,7 @@ impl Engine {
                 late_handled,
                 hold,
                 waived_removals: waived,
+                kept,
                 removals,
                 decided,
                 stale_decisions,
@@ -330,14 +331,30 @@ impl Ground<'_> {
     }
 
     fn ward(&self, now: Timestamp) -> Ward<'_> {
+        let StoredReading { start, reading, .. } = self.reading;
         Ward {
             folder: self.folder,
-            number: self.reading.start.number,
+            number: start.number,
             now,
             limit: self.definition.policy().hold_deletions(),
+            lost_keys: reading.stand_in_count,
+            keeps: self.deletions() == Deletions::Keep,
+            told_of_others: start.supersedes() || !self.orders.repaired.is_empty(),
             batches: self.batches,
             name: &self.name,
         }
+    }
+
+    /// The records among those that are due again whose rows were gone already in the base: those of
+    /// the others, if they are removed now, are removed for the first time.
+    async fn without_rows(&self, due: Vec<DirtyKey>) -> Result<Vec<DirtyKey>, StoreError> {
+        let Some(manifest) = self.manifest().filter(|_| !due.is_empty()) else { return Ok(due) };
+        let keys = due.iter().map(|record| record.key.as_str()).collect();
+        let rows = exception::rows_of(self.folder, &manifest.snapshot, &keys).await?;
+        let stands = |record: &DirtyKey| {
+            rows.get(&record.key).is_some_and(|row| row.id.as_ref() == Some(&record.id))
+        };
+        Ok(due.into_iter().filter(|record| !stands(record)).collect())
     }
 
     /// Records that are sent again in this run although nothing changed.

@@ -1,12 +1,13 @@
-//! Held removals: what leaves the hold, what comes into it, and what is sent instead.
+//! Removals that are not sent: what leaves the hold, what comes into it, and what is kept for good.
 
 use std::collections::HashSet;
 
 use jiff::Timestamp;
 use tidemark_model::{
+    defect::{self, Defect},
     definition::HoldDeletions,
     entry::{FileRef, Manifest, RunNumber},
-    exception::{Hold, HourOfRemovals},
+    exception::{Hold, HoldRule, HourOfRemovals},
     receipt::PushCounts,
 };
 
@@ -20,6 +21,9 @@ use crate::{
     store::{Folder, StoreError},
 };
 
+/// What is kept is written anew once it lies in more files than this: each run may add one.
+const MOST_FILES: usize = 16;
+
 /// The base's holds once the decisions are carried out.
 #[derive(Debug, Default)]
 pub(super) struct Holds {
@@ -27,6 +31,7 @@ pub(super) struct Holds {
     pub(super) approved: Option<ChangeSet>,
     hold: Option<Hold>,
     waived: Option<FileRef>,
+    kept: Option<FileRef>,
     /// An operator gave all records up.
     unguarded: bool,
 }
@@ -38,6 +43,7 @@ pub(super) struct Guarded {
     pub(super) push: PushCounts,
     pub(super) hold: Option<Hold>,
     pub(super) waived: Option<FileRef>,
+    pub(super) kept: Option<FileRef>,
     pub(super) removals: Vec<HourOfRemovals>,
 }
 
@@ -47,6 +53,12 @@ pub(super) struct Ward<'w> {
     pub(super) number: RunNumber,
     pub(super) now: Timestamp,
     pub(super) limit: HoldDeletions,
+    /// Rows of the reading that came without their own key.
+    pub(super) lost_keys: u64,
+    /// Whether the definition keeps the records whose rows are gone.
+    pub(super) keeps: bool,
+    /// Whether the comparison was told of records beside the base's: some may be kept already.
+    pub(super) told_of_others: bool,
     pub(super) batches: BatchLimits,
     /// Makes names of objects unique.
     pub(super) name: &'w str,
@@ -62,13 +74,19 @@ impl Ward<'_> {
         let Some(base) = base else { return Ok(Holds::default()) };
         if orders.remove_records {
             let held = base.hold.as_ref().map(|hold| hold.removals.clone());
-            let owed = self.joined([held, base.waived_removals.clone()], "given-up").await?;
-            let approved = self.opened(owed).await?;
+            let owed = [held, base.waived_removals.clone(), base.kept.clone()];
+            let approved = self.opened(self.joined(owed, "given-up").await?).await?;
             return Ok(Holds { approved, unguarded: true, ..Holds::default() });
+        }
+        if self.keeps {
+            let held = base.hold.as_ref().map(|hold| hold.removals.clone());
+            let stay = [base.kept.clone(), held, base.waived_removals.clone()];
+            return Ok(Holds { kept: self.joined(stay, "stay").await?, ..Holds::default() });
         }
         let mut holds = Holds {
             hold: base.hold.clone(),
             waived: base.waived_removals.clone(),
+            kept: base.kept.clone(),
             ..Holds::default()
         };
         if let Some(choice) = &orders.approved {
@@ -109,13 +127,13 @@ impl Ward<'_> {
     }
 
     /// Lets a comparison's removals pass, or holds those that nobody approved of. What is `due`
-    /// again passed before, or an operator asked for it; what is held or waived stays where it is,
-    /// whoever may have sent it since.
+    /// again passed before; what is held or waived stays where it is, whoever may have sent it
+    /// since.
     pub(super) async fn guard(
         &self,
         window: Window,
         holds: Holds,
-        due: &[DirtyKey],
+        due: Vec<DirtyKey>,
         output: &DiffOutput,
     ) -> Result<Guarded, StoreError> {
         let passes = |changes, removals| Guarded {
@@ -123,6 +141,7 @@ impl Ward<'_> {
             push: output.push,
             hold: holds.hold.clone(),
             waived: holds.waived.clone(),
+            kept: holds.kept.clone(),
             removals,
         };
         let Some(changes) = &output.changes else { return Ok(passes(None, window.after(0))) };
@@ -136,10 +155,14 @@ impl Ward<'_> {
         }
         let Parted { chosen: removals, others: writes } =
             set.part_removals(&self.below("parted")).await?;
+        if self.keeps {
+            let kept = self.kept(holds.kept.clone(), removals).await?;
+            return Ok(Guarded { changes: writes, kept, ..passes(None, window.after(0)) });
+        }
         let mut rest = removals;
         let approved = holds.approved.clone().map(Chosen::In);
         let approved = self.split(&mut rest, approved, "by-approval").await?;
-        let due: HashSet<String> = due.iter().map(|record| record.id.clone()).collect();
+        let due: HashSet<String> = due.into_iter().map(|record| record.id).collect();
         let due = (!due.is_empty()).then_some(Chosen::Ids(due));
         let due = self.split(&mut rest, due, "due-again").await?;
         let held = self.opened(holds.hold.as_ref().map(|hold| hold.removals.clone())).await?;
@@ -149,7 +172,12 @@ impl Ward<'_> {
         let count = |file: &Option<FileRef>| file.as_ref().map_or(0, |file| file.row_count);
         let (fresh, stay) = (count(&rest), count(&held) + count(&waived));
         let left = output.snapshot.record_count;
-        let rule = window.rule(self.limit, fresh, left);
+        let lost = self.lost_keys > 0 && fresh > 0 && !defect::on(Defect::ForgetLostKeys);
+        let rule = if lost {
+            Some(HoldRule::KeysLost { rows: self.lost_keys })
+        } else {
+            window.rule(self.limit, fresh, left)
+        };
         if rule.is_none() && stay == 0 {
             return Ok(passes(Some(changes.clone()), window.after(fresh)));
         }
@@ -173,6 +201,30 @@ impl Ward<'_> {
         guarded.push.held = if unheld.is_some() { stay } else { fresh + stay };
         guarded.changes = self.joined([approved, due, unheld, writes], "sent").await?;
         Ok(guarded)
+    }
+
+    /// The records that stay for good, with those of this comparison.
+    async fn kept(
+        &self,
+        before: Option<FileRef>,
+        removals: Option<FileRef>,
+    ) -> Result<Option<FileRef>, StoreError> {
+        let before = match (before, &removals) {
+            (Some(before), Some(again)) if self.told_of_others => {
+                let again = ChangeSet::open(self.folder, again).await?;
+                let name = self.below("kept-before");
+                without_sent(self.folder, before, &again, self.batches, &name).await?
+            }
+            (before, _) => before,
+        };
+        let kept = self.joined([before, removals], "kept").await?;
+        let Some(file) = kept.filter(|_| !defect::on(Defect::ForgetKept)) else { return Ok(None) };
+        let set = ChangeSet::open(self.folder, &file).await?;
+        if set.files().len() <= MOST_FILES {
+            return Ok(Some(file));
+        }
+        let all = Chosen::Ids(HashSet::new());
+        set.part(&all, self.batches, &self.below("kept-anew")).await.map(|parted| parted.others)
     }
 
     /// Takes the chosen ones out of removals.
@@ -211,7 +263,7 @@ impl Ward<'_> {
     }
 }
 
-/// A held removal ends when its id is written, or removed, in the run that commits.
+/// A removal that is not sent ends when its id is written, or removed, in the run that commits.
 pub(super) async fn without_sent(
     folder: &Folder,
     removals: FileRef,
@@ -222,4 +274,28 @@ pub(super) async fn without_sent(
     let set = ChangeSet::open(folder, &removals).await?;
     let Parted { chosen, others } = set.part(&Chosen::In(sent.clone()), limits, name).await?;
     Ok(if chosen.is_none() { Some(removals) } else { others })
+}
+
+/// Records that stay, with others that were refused when they were to be removed.
+pub(super) async fn with_left(
+    folder: &Folder,
+    kept: Option<FileRef>,
+    left: Vec<DirtyKey>,
+    limits: BatchLimits,
+    name: &str,
+) -> Result<Option<FileRef>, StoreError> {
+    let path = |part: &str| format!("{name}/{part}");
+    let left = ChangeSet::of_removals(folder, left, limits, &path("left")).await?;
+    let mut sets = Vec::new();
+    if let (Some(kept), Some(left)) = (kept, &left) {
+        let left = ChangeSet::open(folder, left).await?;
+        let others = without_sent(folder, kept, &left, limits, &path("others")).await?;
+        sets.extend(others);
+    }
+    sets.extend(left);
+    let mut opened = Vec::new();
+    for set in &sets {
+        opened.push(ChangeSet::open(folder, set).await?);
+    }
+    ChangeSet::join(folder, &opened, &format!("changes/{}.json", path("kept"))).await
 }

@@ -2,14 +2,16 @@
 //!
 //! A store that is brought back from an old backup is whole, so nothing in its log shows that it went
 //! back in time. What its lost runs sent and the source dropped since would stay at the destination
-//! for ever, and every run would be green. The schedule knows of the commits; what a run leaves
-//! beside the log when it begins to send knows of those that never came to a commit.
+//! for ever, and every run would be green. The schedule knows of the commits, and of the runs that
+//! failed while they sent; what a run leaves beside the log when it begins to send knows of those of
+//! which only the entry is lost.
 
 use tidemark_model::{
     entry::{Prepared, RunNumber},
     exception::Verdict,
     failure::{Failure, FailureKind, Side},
     ids::ConnectionId,
+    step::Known,
 };
 
 use super::{Engine, acknowledgement::senders, decision};
@@ -19,30 +21,28 @@ use crate::{
 };
 
 impl Engine {
-    /// Checks that the log reaches at least up to a commit that is known elsewhere, unless an
-    /// operator has ordered that every record be sent again: then what is lost is accepted.
+    /// Checks that the log reaches at least up to what is known elsewhere, unless an operator has
+    /// ordered that every record be sent again: then what is lost is accepted.
     ///
     /// # Errors
     /// `Corrupt` if the log ends below it, or the store's.
-    pub async fn confirm_commit(
+    pub async fn confirm_log(
         &self,
         connection: &ConnectionId,
-        known: RunNumber,
+        known: Known,
     ) -> Result<(), Failure> {
-        let folder = self.folder(connection);
-        let log = Log::open(&folder).await?;
-        if !log.ends_below(known) {
+        if known == Known::default() {
             return Ok(());
         }
+        let folder = self.folder(connection);
+        let log = Log::open(&folder).await?;
+        let Some(lack) = log.lacks(known) else { return Ok(()) };
         let done = log.newest_commit().map_or(0, |newest| newest.manifest.decided);
         let open = decision::decisions(&folder, done).await?;
         if open.iter().any(|decision| decision.verdict == Verdict::SendAgain) {
             return Ok(());
         }
-        let message = format!(
-            "the store went back in time: the log of {connection} {}, and commit {known} was made",
-            log.end()
-        );
+        let message = format!("the store went back in time: the log of {connection} {lack}");
         Err(lost(connection, message))
     }
 }

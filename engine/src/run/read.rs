@@ -6,7 +6,7 @@ use futures::TryStreamExt;
 use jiff::Timestamp;
 use tidemark_model::{
     defect::{self, Defect},
-    definition::{Definition, InvalidRecords},
+    definition::{Definition, Deletions, InvalidRecords},
     entry::{Committed, Coverage, DefinitionRef, FORMAT, Manifest, Prepared},
     exception::ExceptionKind,
     failure::{Failure, FailureKind, Side},
@@ -248,6 +248,7 @@ impl Engine {
             complete_as_of: start.since.unwrap_or_else(|| host.clock().now()),
             proof,
             cost: Cost::default(),
+            stand_in_count: 0,
             unmatched_paths: Vec::new(),
         };
         let (pages, cost) = (Vec::new(), Cost::default());
@@ -263,11 +264,17 @@ impl Engine {
         start: &Start,
     ) -> Result<bool, Failure> {
         let refuses_invalid = definition.policy().invalid_records() == InvalidRecords::Fail;
+        let Manifest { hold, waived_removals, exceptions, definition: before, .. } = &base.manifest;
+        // What was to be removed is now to stay.
+        let drops_removals = definition.policy().deletions() == Deletions::Keep
+            && before.version != start.definition_version
+            && (hold.is_some() || waived_removals.is_some() || exceptions.is_some());
         if !start.unfinished.is_empty()
             || !start.late.is_empty()
             || start.decided > base.manifest.decided
             || base.manifest.definition.source_hash != definition.source_hash()
             || refuses_invalid && base.manifest.snapshot.invalid_count > 0
+            || drops_removals
         {
             return Ok(false);
         }

@@ -28,6 +28,7 @@ pub(super) struct Standing {
     pub(super) exceptions: Vec<Exception>,
     pub(super) hold: Option<Hold>,
     pub(super) waived_removals: Option<FileRef>,
+    pub(super) kept: Option<FileRef>,
     pub(super) counts: Counts,
 }
 
@@ -72,6 +73,7 @@ impl Standing {
             known.into_iter().partition(|exception| exception.kind == ExceptionKind::Rejected);
         rejected = still_rejected(rejected, changes.as_ref(), entry, acknowledged).await?;
         let mut counts = Counts::default();
+        let mut left = Vec::new();
         if !rejected.is_empty() {
             let keys = rejected.iter().map(|exception| exception.key.as_str()).collect();
             let rows = exception::rows_of(folder, &entry.next.snapshot, &keys).await?;
@@ -83,7 +85,10 @@ impl Standing {
                 let row = rows.get(&exception.key);
                 row.is_some_and(|row| row.id.as_deref() == Some(exception.id.as_str()))
             };
-            rejected.retain(|exception| !keeps || stands(exception));
+            if keeps {
+                let removals = rejected.extract_if(.., |exception| !stands(exception));
+                left.extend(removals.map(|one| DirtyKey { key: one.key, id: one.id }));
+            }
             // One that is invalid as well counts as that.
             let valid = |exception: &&Exception| {
                 let row = rows.get(&exception.key);
@@ -118,11 +123,21 @@ impl Standing {
         if let Some(removals) = &entry.next.waived_removals {
             waived_removals = unsent(removals.clone(), "waived").await?;
         }
+        let mut kept = entry.next.kept.clone();
+        // What is written there is new to the snapshot.
+        if entry.push.added + entry.push.repeated_removals > 0
+            && let Some(removals) = kept.take()
+        {
+            kept = unsent(removals, "kept").await?;
+        }
+        if !left.is_empty() {
+            kept = hold::with_left(folder, kept, left, limits, &name("left")).await?;
+        }
         counts.held = standing.as_ref().map_or(0, |hold| hold.removals.row_count);
         counts.exceptions += counts.held;
         counts.waived += waived_removals.as_ref().map_or(0, |removals| removals.row_count);
         let exceptions = rejected.into_iter().chain(invalid).collect();
-        Ok(Self { exceptions, hold: standing, waived_removals, counts })
+        Ok(Self { exceptions, hold: standing, waived_removals, kept, counts })
     }
 }
 

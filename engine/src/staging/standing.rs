@@ -1,10 +1,7 @@
 //! How a key stands after several readings of it, in whatever order they arrived.
 
 use jiff::Timestamp;
-use tidemark_model::{
-    defect::{self, Defect},
-    row::{Digest, Row, RowState},
-};
+use tidemark_model::row::{Digest, Row, RowState};
 
 use super::page::Reader;
 use crate::port::MirrorRow;
@@ -50,10 +47,7 @@ impl Standing {
 
     /// Takes in what else is known of the same key. The order does not matter.
     pub(super) fn merge(&mut self, other: Self) {
-        let rank = |seen: &Seen| {
-            let modified = seen.row.modified;
-            (if defect::on(Defect::IgnoreChangeTime) { 0 } else { modified }, seen.sent_at)
-        };
+        let rank = |seen: &Seen| (seen.row.modified, seen.sent_at);
         if other.newest.as_ref().map(rank) > self.newest.as_ref().map(rank) {
             self.newest = other.newest;
         }

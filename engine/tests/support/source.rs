@@ -45,6 +45,8 @@ pub(crate) struct State {
     pub(crate) asked: Vec<ReadRequest>,
     /// Every total is told one too high, so no response can prove anything.
     pub(crate) lies: bool,
+    /// Rows that come without their keys, as the readings tell.
+    pub(crate) stand_in_count: u64,
     /// Before this request (counting from 1) the connection is lost.
     pub(crate) fails_at: Option<u64>,
 }
@@ -246,6 +248,7 @@ impl Source for Listing {
                 turn_count: 0,
             },
             cost: Cost::default(),
+            stand_in_count: self.state().stand_in_count,
             unmatched_paths: Vec::new(),
         })
     }

@@ -20,7 +20,7 @@ use crate::{
     excuses::Excuses,
     scene::{Books, Scene},
     terms::{Fields, Mapped, Terms},
-    truth::{Truth, during},
+    truth::{Shown, Truth, during},
 };
 
 /// Milliseconds in which a sender has written down what it learnt, whatever that was.
@@ -133,7 +133,42 @@ impl<'c> Check<'c> {
         if given_up {
             return Ok(());
         }
+        self.lost_keys(&terms, &held)?;
         self.counts(&terms, &held)
+    }
+
+    /// No record goes because its row came without its key: this is the first commit that can know
+    /// of it, so nobody has approved of that yet.
+    fn lost_keys(&self, terms: &Terms, held: &BTreeMap<String, Fields>) -> Result<(), String> {
+        let Some(base) = self.base() else { return Ok(()) };
+        let same = base.receipt.definition_version == self.receipt().definition_version;
+        if !same || base.receipt.proof.kind == ProofKind::Decision {
+            return Ok(());
+        }
+        let since = self.scene.milliseconds(base.receipt.complete_as_of);
+        let committed_at = self.scene.milliseconds_of_worker(base.committed_at);
+        let before = Excuses::of(self.scene, &base.manifest)?;
+        for (contact, shown) in self.truth.members() {
+            let listed = during(shown, since, self.now).all(|(_, shown)| *shown != Shown::Not);
+            let mut lately = during(shown, self.watermark, self.now);
+            if !listed || !lately.all(|(_, shown)| *shown == Shown::Keyless) {
+                continue;
+            }
+            let states = self.truth.contacts().find(|(known, _)| *known == contact);
+            let Some((_, states)) = states else { continue };
+            // Until the base's commit it came as a record, and later at most without its key.
+            let was_record = during(states, since, self.now).all(|(at, row)| match row {
+                Some(member) => matches!(terms.map(contact, member), Mapped::Record { .. }),
+                None => *at > committed_at,
+            });
+            let id = terms.id(contact);
+            let was_there = was_record && !before.covers(&id);
+            if was_there && !held.contains_key(&id) && !self.was_sent_late(terms, &id) {
+                return Err(format!("{id} is removed, and its row only came without its key"));
+            }
+            self.scene.count("rows that came without their key, and their record stays");
+        }
+        Ok(())
     }
 
     /// What each id may hold now.
@@ -175,11 +210,6 @@ impl<'c> Check<'c> {
         let nothing = Allowed::default();
         let allowed = allowed.unwrap_or(&nothing);
         let may_be_absent = !allowed.always;
-        let kept = (terms.address, id.to_owned());
-        if terms.keep && may_be_absent && held.is_some() {
-            // It stays when nothing is kept any more: no file knows it then.
-            self.books.kept.insert(kept.clone());
-        }
         let right = match held {
             Some(fields) => allowed.records.contains(fields),
             None => may_be_absent,
@@ -192,7 +222,8 @@ impl<'c> Check<'c> {
             self.scene.count("ids that a commit excuses, and that are not as mapped");
             return Ok(());
         }
-        if may_be_absent && was_ever && self.books.kept.contains(&kept) {
+        if may_be_absent && was_ever && self.excuses.kept.contains_key(id) {
+            self.scene.count("ids that a commit keeps");
             return Ok(());
         }
         if self.was_sent_late(terms, id) {
@@ -326,10 +357,9 @@ impl<'c> Check<'c> {
         if settled && records.next != sent {
             return Err(format!("it counts {} records; there are {sent}", records.next));
         }
-        let keeps = self.books.kept.iter().any(|(address, _)| *address == terms.address);
-        let exact = settled && !terms.keep && !keeps;
-        if exact && held.len() as u64 != sent && !self.leaves_open(terms) {
-            return Err(format!("the destination holds {} records; {sent} are due", held.len()));
+        let due = held.keys().filter(|id| !self.excuses.kept.contains_key(*id)).count() as u64;
+        if settled && due != sent && !self.leaves_open(terms) {
+            return Err(format!("the destination holds {due} records; {sent} are due"));
         }
         self.scene.count("green: nothing changed since the watermark");
         Ok(())

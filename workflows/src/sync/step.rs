@@ -10,16 +10,15 @@ use tidemark_model::{
     ids::ConnectionId,
     progress::Progress,
     receipt::Receipt,
-    step::{CommitRequest, Computed, EndedRun, Pushed, ReadOutcome, ReadSummary},
+    step::{CommitRequest, Computed, EndedRun, Known, Pushed, ReadOutcome, ReadSummary},
 };
 
 /// What is read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadStep {
     pub connection: ConnectionId,
-    /// See [`SyncRequest::committed`](tidemark_model::step::SyncRequest::committed).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub committed: Option<RunNumber>,
+    #[serde(flatten)]
+    pub known: Known,
 }
 
 /// Of which reading the changes are computed.

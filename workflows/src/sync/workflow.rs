@@ -23,8 +23,8 @@ use tidemark_model::{
     progress::Stage,
     receipt::{Outcome, Receipt},
     step::{
-        CommitRequest, Computed, EndedRun, ReadOutcome, ReadSummary, SyncRequest, SyncResult,
-        Timing,
+        CommitRequest, Computed, EndedRun, Known, ReadOutcome, ReadSummary, SyncRequest,
+        SyncResult, Timing,
     },
 };
 
@@ -91,7 +91,7 @@ struct Run<'a> {
     ctx: &'a WorkflowContext<SyncConnection>,
     connection: ConnectionId,
     timing: Timing,
-    committed: Option<RunNumber>,
+    known: Known,
     stage: Stage,
     number: Option<RunNumber>,
     details: Details,
@@ -104,7 +104,7 @@ impl<'a> Run<'a> {
             details: Details::new(&request.connection),
             connection: request.connection,
             timing: request.timing,
-            committed: request.committed,
+            known: request.known,
             stage: Stage::Read,
             number: None,
         }
@@ -129,7 +129,7 @@ impl<'a> Run<'a> {
     async fn read(&mut self) -> Result<ReadOutcome, Stopped> {
         let options = options::step(self.timing, format!("read {}", self.connection));
         let begin = self.details.begin("read", "…");
-        let step = ReadStep { connection: self.connection.clone(), committed: self.committed };
+        let step = ReadStep { connection: self.connection.clone(), known: self.known };
         let outcome =
             self.step(Stage::Read, begin, SyncActivities::read_source, step, options).await?;
         match &outcome {

@@ -3,12 +3,10 @@
 use jiff::Timestamp;
 use tidemark_engine::definitions;
 use tidemark_engine::log::Log;
-use tidemark_engine::store::Folder;
-use tidemark_model::definition::{Deletions, DestinationDefinition};
+use tidemark_model::definition::DestinationDefinition;
 use tidemark_model::exception::Verdict;
 use tidemark_model::ids::ConnectionId;
 use tidemark_model::receipt::Receipt;
-use tidemark_monitor::look::unreadable;
 use tidemark_schedules::Pause;
 
 use crate::commands::start;
@@ -52,44 +50,8 @@ pub(super) async fn check(session: &Session, ids: &[ConnectionId]) -> Result<(),
     ))
 }
 
-/// The connections that ever kept records whose rows were gone, or may have: they are in no
-/// snapshot, so nobody can say which they are, or how many.
-///
-/// # Errors
-/// The store's.
-pub(super) async fn keeping<'i>(
-    session: &Session,
-    ids: &'i [ConnectionId],
-) -> Result<Vec<&'i ConnectionId>, Error> {
-    let mut keeping = Vec::new();
-    for id in ids {
-        if ever_kept(&session.store().await?.connection(id)).await? {
-            keeping.push(id);
-        }
-    }
-    Ok(keeping)
-}
-
-/// Whether a version of the definition kept records. Nobody knows it of one that cannot be read:
-/// what is said of those that stay is then better said for nothing than not said.
-async fn ever_kept(folder: &Folder) -> Result<bool, Error> {
-    let newest = definitions::newest(folder).await?.map_or(0, |stored| stored.version);
-    for version in 1..=newest {
-        let stored = match definitions::at(folder, version).await {
-            Err(error) if unreadable(&error) => return Ok(true),
-            stored => stored?,
-        };
-        let definition = stored.and_then(|stored| stored.definition);
-        if definition.is_some_and(|one| one.policy().deletions() == Deletions::Keep) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
 /// Pauses the connection, removes its records in a last run, and says what that run did; `None`
-/// for a connection that never sent a record. `kept`: whether it is one of those that are
-/// [`keeping`].
+/// for a connection that never sent a record.
 ///
 /// # Errors
 /// Not every record is gone: the connection stays paused.
@@ -97,7 +59,6 @@ pub(super) async fn remove(
     session: &Session,
     id: &ConnectionId,
     who: &str,
-    kept: bool,
     bars: &Bars,
 ) -> Result<Option<String>, Error> {
     let folder = session.store().await?.connection(id);
@@ -136,6 +97,5 @@ pub(super) async fn remove(
         )));
     }
     let removed = counted(push.acknowledged, "record");
-    let but = if kept { "; what `deletions = \"keep\"` left behind stays" } else { "" };
-    Ok(Some(format!("run {number} removed {removed}{but}")))
+    Ok(Some(format!("run {number} removed {removed}")))
 }

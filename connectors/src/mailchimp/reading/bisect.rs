@@ -213,9 +213,7 @@ impl Bisect<'_> {
                 step: Step::Compare,
                 answer: &shown.answer,
                 requested_at: shown.requested_at,
-                contradicts: desk.contradicted_by(&page.rows).await?,
-                seen: desk.must_see_among(&page.rows),
-                unmatched: (!page.rows.is_empty()).then(|| page.seen.unmatched()),
+                remarks: desk.remarks(&page).await?,
                 rows: page.rows,
                 gone,
             };

@@ -13,7 +13,7 @@ use tidemark_model::{
 };
 
 use super::{
-    journal::{Resume, Step},
+    journal::{Remarks, Resume, Step},
     position::{Advance, Position, Stuck},
 };
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
         Client, Mapping,
         client::Shown,
         listing::{Listing, Scope},
+        rows::MappedPage,
         source::Limits,
     },
 };
@@ -56,9 +57,7 @@ pub(super) struct Draft<'s> {
     pub(super) requested_at: Timestamp,
     pub(super) rows: Vec<Row>,
     pub(super) gone: Vec<KeyTime>,
-    pub(super) contradicts: bool,
-    pub(super) seen: Vec<String>,
-    pub(super) unmatched: Option<Vec<String>>,
+    pub(super) remarks: Remarks,
 }
 
 impl Desk<'_> {
@@ -75,15 +74,13 @@ impl Desk<'_> {
 
     /// Makes a page durable.
     pub(super) async fn stage(&self, draft: Draft<'_>) -> Result<Staged, Failure> {
-        let Draft { window, number, step, answer, requested_at, rows, gone, .. } = draft;
+        let Draft { window, number, step, answer, requested_at, rows, gone, remarks } = draft;
         let resume = Resume {
             step,
             shown: rows.len() as u64,
             answered_at: answer.answered_at(),
             took_away: gone.iter().map(|gone| gone.modified).max(),
-            contradicts: draft.contradicts,
-            seen: draft.seen,
-            unmatched: draft.unmatched,
+            remarks,
         };
         let head = PageHead {
             window,
@@ -96,6 +93,39 @@ impl Desk<'_> {
         let page = Page { head: head.clone(), rows, gone, body: answer.body().clone() };
         self.pages.stage(page).await?;
         Ok(Staged { head, resume })
+    }
+
+    /// What strikes about a page that is read as a part of the changes since the last commit.
+    pub(super) async fn remarks(&self, page: &MappedPage) -> Result<Remarks, Failure> {
+        let contradicts = self.contradicted_by(&page.rows).await?;
+        Ok(Remarks { contradicts, ..self.remarks_in_full(page).await? })
+    }
+
+    /// What strikes about a page of the whole list: there, nothing is held against what was known.
+    pub(super) async fn remarks_in_full(&self, page: &MappedPage) -> Result<Remarks, Failure> {
+        let stand_ins = page.stand_ins.iter().filter_map(|&index| page.rows.get(index));
+        Ok(Remarks {
+            contradicts: false,
+            seen: self.must_see_among(&page.rows),
+            unmatched: (!page.rows.is_empty()).then(|| page.seen.unmatched()),
+            stand_ins: self.unknown(stand_ins.collect()).await?,
+        })
+    }
+
+    /// The names of rows that the last commit does not know as they are, if there is one.
+    pub(super) async fn unknown(&self, rows: Vec<&Row>) -> Result<Vec<String>, Failure> {
+        let mut unknown = Vec::new();
+        if self.request.since.is_none() {
+            return Ok(unknown);
+        }
+        for rows in rows.chunks(KEYS_AT_ONCE) {
+            let keys: Vec<String> = rows.iter().map(|row| row.key.clone()).collect();
+            let known = self.mirror.look_up_committed(&keys).await?;
+            let pairs = rows.iter().zip(&known);
+            let pairs = pairs.filter(|(row, known)| !stands(row, known.as_ref()));
+            unknown.extend(pairs.map(|(row, _)| row.key.clone()));
+        }
+        Ok(unknown)
     }
 
     /// Which of the keys that must be seen are among rows.
@@ -116,9 +146,7 @@ impl Desk<'_> {
             shown: 0,
             answered_at: now,
             took_away: None,
-            contradicts: false,
-            seen: Vec::new(),
-            unmatched: None,
+            remarks: Remarks::default(),
         };
         let head = PageHead {
             window: "full".to_owned(),
@@ -148,15 +176,8 @@ impl Desk<'_> {
     /// lies before the last watermark.
     pub(super) async fn contradicted_by(&self, rows: &[Row]) -> Result<bool, Failure> {
         let Some(since) = self.request.since else { return Ok(false) };
-        let older: Vec<&Row> = rows.iter().filter(|row| lies_before(row.modified, since)).collect();
-        for rows in older.chunks(KEYS_AT_ONCE) {
-            let keys: Vec<String> = rows.iter().map(|row| row.key.clone()).collect();
-            let known = self.mirror.look_up_committed(&keys).await?;
-            if rows.iter().zip(&known).any(|(row, known)| !stands(row, known.as_ref())) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let older = rows.iter().filter(|row| lies_before(row.modified, since));
+        Ok(!self.unknown(older.collect()).await?.is_empty())
     }
 
     /// Which archived members take a row of the mirror away: those whose stamp is not older than

@@ -25,6 +25,13 @@ pub(super) struct Resume {
     /// The change time of the youngest row that it took away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) took_away: Option<i64>,
+    #[serde(flatten)]
+    pub(super) remarks: Remarks,
+}
+
+/// What strikes about the rows of a page.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Remarks {
     /// Whether it showed a row that should have been known: one that is new or different, with a
     /// change time before the last watermark.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -35,6 +42,10 @@ pub(super) struct Resume {
     /// The mapped paths that no row of it had; `None` if no row was mapped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) unmatched: Option<Vec<String>>,
+    /// The names that stand in for the keys of rows that came without their own, and under which
+    /// the last commit does not know them as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) stand_ins: Vec<String>,
 }
 
 /// The question that a page answers.
@@ -125,6 +136,8 @@ pub(super) struct Journal {
     pub(super) taken_at: Option<Timestamp>,
     /// Keys that must be seen and were.
     pub(super) seen: HashSet<String>,
+    /// See [`Remarks::stand_ins`].
+    pub(super) stand_ins: HashSet<String>,
     /// Rows that all pages showed.
     pub(super) shown: u64,
     /// What was asked without staging a page.
@@ -159,11 +172,13 @@ impl Journal {
 
     /// Takes note of a durable page.
     pub(super) fn note(&mut self, head: &PageHead, resume: Resume) {
-        let Resume { step, shown, answered_at, took_away, contradicts, seen, unmatched } = resume;
+        let Resume { step, shown, answered_at, took_away, remarks } = resume;
+        let Remarks { contradicts, seen, unmatched, stand_ins } = remarks;
         let next_number = self.next_numbers.entry(head.window.clone()).or_default();
         *next_number = (*next_number).max(head.number.saturating_add(1));
         self.shown += shown;
         self.seen.extend(seen);
+        self.stand_ins.extend(stand_ins);
         self.contradicted |= contradicts;
         if took_away.is_some() {
             self.taken_at = self.taken_at.max(Some(answered_at));

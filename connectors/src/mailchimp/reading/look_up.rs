@@ -7,7 +7,7 @@ use tidemark_model::failure::Failure;
 
 use super::{
     desk::{Desk, Draft, Staged},
-    journal::{Journal, Step},
+    journal::{Journal, Remarks, Step},
 };
 
 /// The window of look-ups.
@@ -34,8 +34,14 @@ async fn look_up(desk: &Desk<'_>, key: &str, number: u32) -> Result<Staged, Fail
     let held = desk.mirror.look_up(&[key.to_owned()]).await?.into_iter().next().flatten();
     let mut rows = Vec::new();
     let mut gone = Vec::new();
+    let mut stand_ins = Vec::new();
     match (looked_up.member, held) {
-        (Some(member), _) if !member.archived => rows.push(member.row),
+        (Some(member), _) if !member.archived => {
+            if member.stands_in {
+                stand_ins = desk.unknown(vec![&member.row]).await?;
+            }
+            rows.push(member.row);
+        }
         (Some(archived), Some(held)) if archived.row.modified >= held.modified => {
             gone.push(KeyTime { key: key.to_owned(), modified: archived.row.modified });
         }
@@ -43,17 +49,16 @@ async fn look_up(desk: &Desk<'_>, key: &str, number: u32) -> Result<Staged, Fail
         (None, Some(held)) => gone.push(KeyTime { key: key.to_owned(), modified: held.modified }),
         (Some(_) | None, _) => {}
     }
+    let contradicts = desk.contradicted_by(&rows).await?;
     desk.stage(Draft {
         window: LOOK_UPS.to_owned(),
         number,
         step: Step::LookUp,
         answer: &looked_up.answer,
         requested_at: looked_up.requested_at,
-        contradicts: desk.contradicted_by(&rows).await?,
-        seen: vec![key.to_owned()],
-        unmatched: None,
         rows,
         gone,
+        remarks: Remarks { contradicts, seen: vec![key.to_owned()], unmatched: None, stand_ins },
     })
     .await
 }

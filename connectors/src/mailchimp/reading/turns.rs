@@ -132,9 +132,7 @@ impl<'a> Turns<'a> {
                 step: Step::Newest(newest.clone()),
                 answer: &shown.answer,
                 requested_at: shown.requested_at,
-                contradicts: self.desk.contradicted_by(&page.rows).await?,
-                seen: self.desk.must_see_among(&page.rows),
-                unmatched: (!page.rows.is_empty()).then(|| page.seen.unmatched()),
+                remarks: self.desk.remarks(&page).await?,
                 rows: page.rows,
                 gone: Vec::new(),
             })
@@ -376,6 +374,7 @@ impl<'a> Turns<'a> {
             },
             proof,
             cost: self.journal.unstaged,
+            stand_in_count: self.journal.stand_ins.len() as u64,
             unmatched_paths: if self.full { self.journal.unmatched() } else { Vec::new() },
         })
     }

@@ -5,7 +5,7 @@ use tidemark_model::failure::Failure;
 
 use super::{
     desk::{Desk, Draft, Staged},
-    journal::{Journal, Step, WalkName},
+    journal::{Journal, Remarks, Step, WalkName},
     windows::{Errand, Progress, Windows},
 };
 use crate::mailchimp::listing::{Scope, Span};
@@ -68,16 +68,14 @@ impl Walk {
         let page = shown.page;
         let read = errand.from.skip + page.rows.len() as u64;
         let progress = errand.progress(advance, page.total.saturating_sub(read));
-        let (rows, gone, unmatched) = match scope {
-            Scope::Visible => {
-                let unmatched = (!page.rows.is_empty()).then(|| page.seen.unmatched());
-                (page.rows, Vec::new(), unmatched)
-            }
-            Scope::Archived => (Vec::new(), desk.taken_off(&page.rows).await?, None),
+        let remarks = match self.name {
+            WalkName::Full => desk.remarks_in_full(&page).await?,
+            WalkName::Changes(_) => desk.remarks(&page).await?,
+            WalkName::Archived(_) => Remarks::default(),
         };
-        let contradicts = match self.name {
-            WalkName::Full => false,
-            WalkName::Changes(_) | WalkName::Archived(_) => desk.contradicted_by(&rows).await?,
+        let (rows, gone) = match scope {
+            Scope::Visible => (page.rows, Vec::new()),
+            Scope::Archived => (Vec::new(), desk.taken_off(&page.rows).await?),
         };
         let step =
             Step::Window { walk: self.name, start: errand.window, progress: progress.clone() };
@@ -88,11 +86,9 @@ impl Walk {
                 step,
                 answer: &shown.answer,
                 requested_at: shown.requested_at,
-                seen: desk.must_see_among(&rows),
                 rows,
                 gone,
-                contradicts,
-                unmatched,
+                remarks,
             })
             .await?;
         Ok((errand, progress, staged))

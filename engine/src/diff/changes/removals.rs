@@ -71,6 +71,23 @@ impl ChangeSet {
         joined.write(folder, path).await
     }
 
+    /// A set of removals, under `name`, which no other attempt may use; none if there are none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn of_removals(
+        folder: &Folder,
+        removals: Vec<DirtyKey>,
+        limits: BatchLimits,
+        name: &str,
+    ) -> Result<Option<FileRef>, StoreError> {
+        let mut new = Removals::new(folder, format!("changes/{name}"), limits);
+        for removal in &removals {
+            new.push(removal).await?;
+        }
+        new.finish().await
+    }
+
     /// Parts a set of removals into those that are chosen and all others, in batches of the
     /// destination's size, under `name`, which no other attempt may use.
     ///

@@ -395,9 +395,9 @@ impl World {
         let output = self.compare(plan, dirty).await;
         self.check_receipt(&output);
         let before = self.destination.clone();
-        let sent = self.apply(&output, plan).await;
+        let (sent, kept) = self.apply(&output, plan).await;
         self.commit();
-        self.check_destination(plan, &before, &sent, &owed);
+        self.check_destination(plan, &before, (&sent, &kept), &owed);
         self.unfinished.clear();
         self.files = Some(output.snapshot.clone());
         self.check_snapshot().await;
@@ -445,9 +445,13 @@ impl World {
         assert_eq!(files.record_count, output.records.next);
     }
 
-    /// Carries the change set out; the keys that it holds.
-    async fn apply(&mut self, output: &DiffOutput, plan: &Plan) -> BTreeSet<DirtyKey> {
-        let mut sent = BTreeSet::new();
+    /// Carries the change set out; the keys that it holds, and the ids of records that stay.
+    async fn apply(
+        &mut self,
+        output: &DiffOutput,
+        plan: &Plan,
+    ) -> (BTreeSet<DirtyKey>, BTreeSet<String>) {
+        let (mut sent, mut kept) = (BTreeSet::new(), BTreeSet::new());
         let mut record_count = 0;
         if let Some(index) = &output.changes {
             let changes = ChangeSet::open(&self.folder, index).await.unwrap();
@@ -472,10 +476,10 @@ impl World {
                         BatchKind::Write => {
                             self.destination.insert(write.id.clone(), write.record);
                         }
-                        BatchKind::Remove => {
-                            assert_eq!(plan.deletions, Deletions::Propagate);
-                            self.destination.remove(&write.id);
+                        BatchKind::Remove if plan.deletions == Deletions::Keep => {
+                            kept.insert(write.id.clone());
                         }
+                        BatchKind::Remove => drop(self.destination.remove(&write.id)),
                     }
                     let id = DirtyKey { key: write.key, id: write.id };
                     assert!(!sent.contains(&id), "{id:?} is sent twice");
@@ -487,8 +491,9 @@ impl World {
             assert_eq!(changes.record_count(), record_count);
         }
         let push = output.push;
-        assert_eq!(record_count, push.added + push.changed + push.removed + push.repeated);
-        sent
+        let counted = push.added + push.changed + push.removed + push.repeated;
+        assert_eq!(record_count - kept.len() as u64, counted);
+        (sent, kept)
     }
 
     /// The snapshot that should be, by the listing alone.
@@ -512,7 +517,7 @@ impl World {
         &mut self,
         plan: &Plan,
         before: &BTreeMap<String, String>,
-        sent: &BTreeSet<DirtyKey>,
+        (sent, kept): (&BTreeSet<DirtyKey>, &BTreeSet<String>),
         dirty: &[DirtyKey],
     ) {
         let records: BTreeMap<String, String> =
@@ -520,24 +525,22 @@ impl World {
         for (id, record) in &records {
             assert_eq!(self.destination.get(id), Some(record), "{id} is not in step");
         }
-        let leaves = plan.deletions == Deletions::Keep
-            || plan.resend == (Resend::Everything { remove_old_ids: false });
-        if leaves {
-            assert!(
-                before.keys().all(|id| self.destination.contains_key(id))
-                    || plan.deletions == Deletions::Propagate,
-                "keep removed something"
-            );
+        let moves = plan.resend == (Resend::Everything { remove_old_ids: false });
+        let keeps = plan.deletions == Deletions::Keep;
+        if moves || keeps {
+            let removed = before.keys().find(|id| keeps && !self.destination.contains_key(*id));
+            assert_eq!(removed, None, "keep removed something");
+            let mut stay = before.keys().filter(|id| !records.contains_key(*id));
+            let forgotten = stay.find(|id| keeps && !moves && !kept.contains(*id));
+            assert_eq!(forgotten, None, "it stays and is not written down");
             // From here on they are nobody's.
             self.destination = records;
         } else {
             assert_eq!(self.destination, records, "the destination holds more than it should");
         }
         for DirtyKey { key, id } in dirty {
-            let stands = self.snapshot.get(key).and_then(|row| row.record.as_ref());
-            let sent_again = sent.iter().any(|write| write.key == *key && write.id == *id);
-            let kept = plan.deletions == Deletions::Keep && stands.is_none_or(|(now, _)| now != id);
-            assert!(sent_again || kept, "the dirty record {id} was not sent again");
+            let named = sent.iter().any(|write| write.key == *key && write.id == *id);
+            assert!(named, "the dirty record {id} is neither sent again nor written down");
         }
     }
 

@@ -128,7 +128,7 @@ impl Keep {
         let files = ranges.chain(deltas).chain(&manifest.exceptions);
         self.files.extend(files.map(|file| file.path.clone()));
         let held = manifest.hold.iter().map(|hold| &hold.removals);
-        let held = held.chain(&manifest.waived_removals);
+        let held = held.chain(&manifest.waived_removals).chain(&manifest.kept);
         sets.extend(held.map(|index| KeptSet { index, needed }));
     }
 
