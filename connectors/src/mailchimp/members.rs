@@ -120,7 +120,10 @@ impl<'t> DeserializeSeed<'t> for Member<'_, '_> {
 
 #[cfg(test)]
 mod tests {
-    use tidemark_model::definition::{Definition, SourceDefinition, SourceText, parse};
+    use tidemark_model::{
+        definition::{Definition, SourceDefinition, SourceText, parse},
+        row::RowState,
+    };
 
     use super::*;
 
@@ -171,6 +174,18 @@ deletions = "keep"
         let slowly: Vec<Row> =
             plain.iter().map(|member| mapping.member(member.as_bytes()).unwrap().row).collect();
         assert_eq!((page.total, page.rows), (7, slowly));
+    }
+
+    #[test]
+    fn a_member_without_a_status_is_broken_and_not_left_out() {
+        let mapping = mapping();
+        let state = |member: &str| mapping.member(member.as_bytes()).unwrap().row.state;
+        assert_eq!(state(&member("a", "pending", "null")), RowState::Filtered);
+        for status in ["", "null", "[]"] {
+            let odd = member("a", "pending", "null").replace(r#""pending""#, status);
+            let odd = odd.replace(r#""status":,"#, "");
+            assert_eq!(state(&odd), RowState::Invalid, "{odd}");
+        }
     }
 
     #[test]

@@ -118,6 +118,11 @@ impl Mapping {
         let status = head.status();
         let row = if replaced {
             Row::invalid(key, modified, InvalidReason::NotUtf8)
+        } else if status.is_empty() && self.mailchimp.statuses().is_some() {
+            // Nobody can say whether it is to be left out, and its record may be there.
+            let status = "status".to_owned();
+            let reason = InvalidReason::Empty { field: status.clone(), path: status };
+            Row::invalid(key, modified, reason)
         } else if self.mailchimp.sends(&status) {
             mapped.into_row(key, modified)
         } else {
