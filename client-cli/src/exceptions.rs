@@ -135,6 +135,24 @@ impl Book {
         self.manifest()?.hold.as_ref()
     }
 
+    /// The id of the record that a row which is gone left under `deletions = "keep"`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn kept(&self, key: &str) -> Result<Option<String>, Error> {
+        let Some(file) = self.manifest().and_then(|manifest| manifest.kept.as_ref()) else {
+            return Ok(None);
+        };
+        let set = ChangeSet::open(&self.folder, file).await?;
+        let mut batches = pin!(set.keys());
+        while let Some(batch) = batches.try_next().await? {
+            if let Some(found) = batch.into_iter().find(|record| record.key == key) {
+                return Ok(Some(found.id));
+            }
+        }
+        Ok(None)
+    }
+
     /// The run of the newest commit.
     pub(crate) fn run(&self) -> Option<RunNumber> {
         self.commit.as_ref().map(|commit| commit.number)

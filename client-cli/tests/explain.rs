@@ -54,6 +54,21 @@ fn what_the_source_did_since_the_last_run() {
 }
 
 #[test]
+fn a_record_that_stayed_when_its_row_went() {
+    let ran = Ran::defined("", "");
+    ran.run();
+    ran.archive(0..1);
+    concludes(&ran, &ran.keys[0], "its record stays, since policy.deletions is");
+    ran.run();
+    concludes(
+        &ran,
+        &ran.keys[0],
+        "its record stays at the destination, since policy.deletions was",
+    );
+    concludes(&ran, &ran.record_id(0), "its record stays at the destination");
+}
+
+#[test]
 fn an_address_that_the_source_does_not_know_any_more() {
     let ran = Ran::new();
     let (gone, changed) = (ran.email(3), ran.email(4));

@@ -148,7 +148,7 @@ async fn another_store_takes_no_connection_away_from_the_store_of_its_runs() {
     let applied = stage.ask(apply).await.expect(7).json();
     assert_eq!(results(&applied), [(&*free, "created"), (stage.id(), "refused")]);
     let text = applied.to_string();
-    assert!(text.contains("commits up to 1, and this store holds none"), "{text}");
+    assert!(text.contains("whose log holds no commit, and commit 1 was made"), "{text}");
 
     // Nothing of it is stored there, and the schedule is that of the runs' own store.
     let file = format!("{path}/newsletter.toml");

@@ -26,6 +26,8 @@ pub(super) struct Standing<'f> {
     pub(super) watermark: Option<Timestamp>,
     /// Whether records stay whose rows are gone.
     pub(super) keeps: bool,
+    /// Whether the record is one of those.
+    pub(super) kept: bool,
 }
 
 /// What follows.
@@ -61,6 +63,8 @@ pub(super) enum Conclusion {
     DoneWithout {
         waiver: Option<Waiver>,
     },
+    /// Its record stayed when its row went.
+    Kept,
     /// A run ended after it may have been sent.
     InDoubt {
         run: RunNumber,
@@ -155,6 +159,9 @@ impl Conclusion {
         if let Some(held) = standing.exceptions.iter().find(|one| one.done_without) {
             return Self::DoneWithout { waiver: held.waiver.clone() };
         }
+        if standing.kept {
+            return Self::Kept;
+        }
         let Some(source) = standing.source else {
             return Self::NotAsked { run: standing.newest_commit };
         };
@@ -214,6 +221,11 @@ impl Conclusion {
                 format!(
                     "it is gone at the source, and its record stays at the destination: {decided}"
                 )
+            }
+            Self::Kept => {
+                "it is gone at the source, and its record stays at the destination, since \
+                           policy.deletions was \"keep\" then"
+                    .to_owned()
             }
             Self::InDoubt { run } => format!(
                 "run {run} did not end after it may have been sent; {next} sends it again as it is \

@@ -117,17 +117,23 @@ impl Args {
             Ok(())
         })
         .await?;
+        let kept = match &snapshot {
+            None => book.kept(key).await?,
+            Some(_) => None,
+        };
         let of_source = source.map(|found| found.row.id.as_str()).filter(|id| !id.is_empty());
         let record_id = snapshot
             .as_ref()
             .and_then(|row| row.id.as_deref())
             .or(exceptions.iter().map(|one| one.id.as_str()).find(|id| !id.is_empty()))
+            .or(kept.as_deref())
             .or(of_source)
             .map(str::to_owned);
         let history = history::search(&book.folder, key, usize::from(self.back)).await?;
         let nothing_known = source.is_none()
             && snapshot.is_none()
             && exceptions.is_empty()
+            && kept.is_none()
             && history.last.is_none();
         if nothing_known && found.is_ok() {
             return Err(Error::NoRow {
@@ -152,6 +158,7 @@ impl Args {
             newest_commit: book.run(),
             watermark: manifest.map(|manifest| manifest.complete_as_of),
             keeps: definition.policy().deletions() == Deletions::Keep,
+            kept: kept.is_some(),
         });
         let paused = schedule.as_ref().is_some_and(|schedule| schedule.paused);
         let conclusion_text = conclusion.sentence(&self.id, key, next_run(next_run_at, paused));
