@@ -346,6 +346,21 @@ async fn a_list_that_always_loses_rows_is_not_called_proven() {
     bench.assert_in_step(&read.committed);
 }
 
+/// It is caught up with once for each closing request, however long the next one has to wait.
+#[tokio::test]
+async fn a_list_that_always_loses_rows_is_not_waited_for_for_ever() {
+    let source = "settle = \"30s\"\npage_size = 50\nsimultaneous_requests = 2";
+    let bench = Bench::with_source(&Seed::of(600), source).await;
+    let committed = bench.first_read().await;
+    bench.draw(RandomKind::DeleteForEver, 1);
+    let mark = bench.world().ledger().mark;
+    let ended = read_restless(&bench, &committed, RandomKind::DeleteForEver, 1).await;
+    let failure = ended.err().expect("it was never proven");
+    assert_eq!(failure.kind, FailureKind::Unproven, "{failure} {:?}", failure.causes);
+    let asked = bench.world().ledger_since(mark).source.call_count;
+    assert!(asked <= 150, "{asked} requests for four searches and 12 pages");
+}
+
 #[tokio::test]
 async fn an_edit_that_moves_no_stamp_and_no_count_is_found_by_the_next_full_read() {
     let bench = Bench::new(&Seed::of(2_500)).await;

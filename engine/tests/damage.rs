@@ -141,7 +141,7 @@ async fn a_log_below_a_commit_that_is_known_elsewhere_is_refused_until_it_is_acc
     engine.confirm_log(id, known(2, 2)).await.unwrap();
     for (lost, told) in [
         (known(3, 3), "ends with commit 2, and commit 3 was made"),
-        (known(2, 3), "ends with run 2, and run 3 began to send"),
+        (known(2, 3), "ends with run 2, and run 3 took its number"),
     ] {
         let failure = engine.confirm_log(id, lost).await.unwrap_err();
         assert_eq!(failure.kind, FailureKind::Corrupt);

@@ -18,9 +18,18 @@ impl Journal {
     }
 
     pub(crate) fn note(&mut self, at: u64, line: &str) {
-        let line = format!("{:>8}.{:03}  {line}", at / 1_000, at % 1_000);
         self.count += 1;
         assert!(self.count < LIMIT, "it comes to no end");
+        self.write(at, line);
+    }
+
+    /// A fault is noted however much happened: that it comes to no end is one.
+    pub(crate) fn note_fault(&mut self, at: u64, fault: &str) {
+        self.write(at, &format!("FAULT {fault}"));
+    }
+
+    fn write(&mut self, at: u64, line: &str) {
+        let line = format!("{:>8}.{:03}  {line}", at / 1_000, at % 1_000);
         self.hasher.update(line.as_bytes());
         self.hasher.update(b"\n");
         if let Some(lines) = &mut self.lines {

@@ -27,5 +27,5 @@ mod truth;
 
 pub mod hunt;
 
-pub use play::{Played, play};
+pub use play::{Played, play, tell_panics_with_their_seeds};
 pub use tally::Tally;

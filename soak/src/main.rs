@@ -7,7 +7,7 @@ use tidemark_model::defect::Defect;
 use tidemark_soak::{
     Played, Tally,
     hunt::{Hunt, hunt},
-    play,
+    play, tell_panics_with_their_seeds,
 };
 
 #[global_allocator]
@@ -60,8 +60,7 @@ fn defect(name: &str) -> Result<Defect, String> {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    // A panic is a fault of its seed and told with it.
-    std::panic::set_hook(Box::new(|_| {}));
+    tell_panics_with_their_seeds();
     let good = if let Some(seed) = options.seed {
         one(seed, &options)
     } else if options.defects {

@@ -1,7 +1,7 @@
 //! A seed from begin to end: changes, edits and runs in an order drawn by chance, and two quiet runs
 //! at the end, which must bring everything in step.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{cell::Cell, panic::AssertUnwindSafe, sync::Arc};
 
 use tidemark_engine::{
     definitions::{self, StoredDefinition},
@@ -42,6 +42,22 @@ pub struct Played {
     pub tally: Tally,
 }
 
+thread_local! {
+    /// Whether this thread is inside a seed's history.
+    static PLAYS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// From now on, a panic inside a seed's history is told as the fault of the seed only. Any other
+/// is a mistake of the simulation itself, and told as always.
+pub fn tell_panics_with_their_seeds() {
+    let as_always = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !PLAYS.get() {
+            as_always(panic);
+        }
+    }));
+}
+
 /// Plays a seed on this thread, with one rule switched off if asked to.
 #[must_use]
 pub fn play(seed: u64, keep_log: bool, without: Option<Defect>) -> Played {
@@ -59,7 +75,9 @@ pub fn play(seed: u64, keep_log: bool, without: Option<Defect>) -> Played {
         Scene::new(shape, chance, keep_log)
     };
     let history = history(Arc::clone(&scene));
+    PLAYS.set(true);
     let ended = std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(history)));
+    PLAYS.set(false);
     if let Err(panic) = ended {
         let text = panic
             .downcast_ref::<String>()

@@ -35,6 +35,10 @@ use crate::{
 /// Milliseconds for which a step is tried.
 pub(crate) const DEADLINE: u64 = 2 * 3_600_000;
 
+/// How often a step asks to be carried out later, so that rows or requests have settled: twice for
+/// each of four closing requests, and as often again for attempts that cross each other.
+const MOST_WAITS: u32 = 16;
+
 /// A workflow run.
 pub(crate) struct Run {
     pub(crate) id: String,
@@ -187,6 +191,7 @@ impl Run {
     ) -> Result<T, Stopped> {
         let deadline = scene.now() + DEADLINE;
         let mut failure_count = 0_u32;
+        let mut wait_count = 0;
         loop {
             if self.terminated.load(Ordering::SeqCst) {
                 return Err(Stopped::Terminated);
@@ -252,6 +257,10 @@ impl Run {
                 && failure.message.starts_with("another attempt of this step");
             if !failure.kind.retryable() && !superseded {
                 return Err(Stopped::Failed(failure));
+            }
+            wait_count += u32::from(failure.kind == FailureKind::Waiting);
+            if wait_count > MOST_WAITS {
+                scene.fault(format!("{} {name} waits without an end", self.id));
             }
             let delay = match (failure.kind, failure.retry_after) {
                 (FailureKind::Draining, _) => Duration::from_millis(1),

@@ -239,7 +239,7 @@ impl Scene {
 
     /// Something that must never be. The first one counts.
     pub(crate) fn fault(&self, what: String) {
-        self.note(&format!("FAULT {what}"));
+        lock(&self.journal).note_fault(self.now(), &what);
         self.books().first_fault.get_or_insert(what);
     }
 

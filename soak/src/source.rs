@@ -1,12 +1,14 @@
 //! Changes of the list: everything that a Mailchimp audience goes through, drawn by chance.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use tidemark_simulator::{Mutation, Seed, Status};
 
 use crate::{
     chance::Chance,
     scene::{LIST, Scene},
-    truth::Truth,
+    truth::{Member, Truth},
 };
 
 /// Few values: what changes is often changed back.
@@ -62,20 +64,22 @@ pub(crate) fn change(scene: &Scene) {
     }
 }
 
+/// One of the members that the list shows, and what it is.
+fn any_visible(scene: &Scene) -> Option<(String, Arc<Member>)> {
+    scene.chance(|chance| {
+        let truth = scene.truth();
+        let visible: Vec<_> = truth.visible().collect();
+        let (contact, member) = (!visible.is_empty()).then(|| *chance.pick(&visible))?;
+        Some((contact.clone(), Arc::clone(member)))
+    })
+}
+
 /// A member comes without its contact id, or with it again.
 fn hide_contact_id(scene: &Scene) {
-    let visible: Vec<(String, bool)> = scene
-        .truth()
-        .visible()
-        .map(|(contact, member)| (contact.clone(), member.keyless))
-        .collect();
-    if visible.is_empty() {
-        return;
-    }
-    let (member, keyless) = scene.chance(|chance| chance.pick(&visible).clone());
+    let Some((member, shown)) = any_visible(scene) else { return };
     play(
         scene,
-        &if keyless {
+        &if shown.keyless {
             Mutation::RestoreContactId { member }
         } else {
             Mutation::RemoveContactId { member }
@@ -85,12 +89,7 @@ fn hide_contact_id(scene: &Scene) {
 
 /// What makes a run look a row up, and what it misses if it then believes too much.
 fn break_or_delete(scene: &Scene) {
-    let visible: Vec<String> =
-        scene.truth().visible().map(|(contact, _)| contact.clone()).collect();
-    if visible.is_empty() {
-        return;
-    }
-    let member = scene.chance(|chance| chance.pick(&visible).clone());
+    let Some((member, _)) = any_visible(scene) else { return };
     let deleted = scene.chance(|chance| chance.permille(500));
     play(
         scene,

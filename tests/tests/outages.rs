@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tidemark_simulator::{Fault, FaultAction, Mutation, RandomKind, Side};
-use tidemark_tests::{LIST, Objects, Role, Stage};
+use tidemark_tests::{LIST, Objects, Role, SELDOM, Stage};
 use tokio::process::Command;
 
 use crate::{PROGRAM, TOMBSTONE, assert_health, stage};
@@ -67,8 +67,12 @@ async fn a_store_from_an_old_backup_is_refused_until_what_it_lost_is_accepted() 
     stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
     let (store, backup) = (stage.folder().join("store"), stage.folder().join("backup"));
     copy(&store, &backup).await;
-    // What the backup does not know: a record came and is not there any more. Neither health nor
-    // deadline are news by then; that something was sent is.
+    // What the backup does not know: an edit, and that a record came and is not there any more.
+    // Neither health nor deadline are news by then; that something was sent is.
+    let file = stage.folder().join("edited.toml");
+    let edited = stage.definition(TOMBSTONE, "").replace(SELDOM, "every = \"364d\"");
+    std::fs::write(&file, edited).unwrap();
+    stage.ask(["apply", file.to_str().unwrap()]).await.expect(0);
     let ids =
         stage.world().mutate(LIST, &Mutation::add("ada@contacts.example", "Ada", "L")).unwrap();
     stage.ask(["start", stage.id(), "--wait"]).await.expect(0);
@@ -78,9 +82,18 @@ async fn a_store_from_an_old_backup_is_refused_until_what_it_lost_is_accepted() 
 
     std::fs::remove_dir_all(&store).unwrap();
     copy(&backup, &store).await;
-    let found = stage.ask(["doctor", stage.id()]).await.expect(1);
+    let found = stage.ask(["doctor", stage.id(), "--fix"]).await.expect(1);
     assert!(found.stdout.contains("the store went back in time"), "{}", found.stdout);
     assert!(found.stdout.contains("--resend"), "{}", found.stdout);
+    assert!(
+        found.stdout.contains("its schedule is not as the definition says"),
+        "{}",
+        found.stdout
+    );
+    assert!(
+        found.stderr.contains("2 findings, 2 left"),
+        "an older store repairs nothing: {found:?}"
+    );
     let mark = stage.world().ledger().mark;
     for _ in 0..2 {
         let refused = stage.ask(["start", stage.id(), "--wait"]).await.expect(1);
@@ -113,7 +126,7 @@ async fn a_failed_run_that_the_store_lost_is_known_to_the_schedule() {
 
     std::fs::remove_dir_all(&store).unwrap();
     copy(&backup, &store).await;
-    let lack = "ends with run 1, and run 2 began to send";
+    let lack = "ends with run 1, and run 2 took its number";
     let found = stage.ask(["doctor", stage.id()]).await.expect(1);
     assert!(found.stdout.contains(lack), "{}", found.stdout);
     let refused = stage.ask(["start", stage.id(), "--wait"]).await.expect(1);

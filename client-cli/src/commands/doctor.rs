@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tidemark_activities::setup::missing_search_attributes;
 use tidemark_engine::{definitions, log::Log, store::Store};
-use tidemark_model::{ids::ConnectionId, step::Known};
+use tidemark_model::ids::ConnectionId;
 use tidemark_monitor::look::{Looker, unreadable};
 use tidemark_monitor::mutes;
 use tidemark_monitor::rules::{Cause, Look, Settings, troubles};
@@ -65,7 +65,7 @@ enum Wrong {
     Orphan {
         removed: bool,
     },
-    /// The log ends below the commit that the schedule knows.
+    /// The log ends below what the schedule knows of it.
     WentBack {
         /// What the log lacks, in words.
         lack: String,
@@ -92,8 +92,10 @@ impl Args {
             let mut found = Vec::new();
             let mut wrongs = examine(store, look, scheduled.contains(id), now).await?;
             wrongs.extend(lost(store, temporal, id).await?);
+            // A store that went back, or is another one, says nothing about the schedule.
+            let went_back = wrongs.iter().any(|wrong| matches!(wrong, Wrong::WentBack { .. }));
             for wrong in wrongs {
-                let repaired = match self.fix {
+                let repaired = match self.fix && !went_back {
                     true => repair(session, id, &wrong, &settings).await?,
                     false => None,
                 };
@@ -185,11 +187,8 @@ async fn lost(
     temporal: &Temporal,
     id: &ConnectionId,
 ) -> Result<Option<Wrong>, Error> {
-    // The schedule first: a commit that comes meanwhile is in the log already.
+    // The schedule first: what comes meanwhile is in the log already.
     let known = temporal.schedules.known(id).await?;
-    if known == Known::default() {
-        return Ok(None);
-    }
     let log = match Log::open(&store.connection(id)).await {
         Ok(log) => log,
         Err(error) if unreadable(&error) => return Ok(None),

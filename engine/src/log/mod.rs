@@ -170,7 +170,7 @@ impl Log {
         let end = here
             .entered
             .map_or_else(|| "is empty".to_owned(), |highest| format!("ends with run {highest}"));
-        Some(format!("{end}, and run {entered} began to send"))
+        Some(format!("{end}, and run {entered} took its number"))
     }
 
     /// The entries above the newest commit, oldest first: runs that died, or that are at work.

@@ -14,6 +14,7 @@ use tidemark_model::{
 use super::{
     decision::{Choice, Orders},
     guard::Window,
+    unsent,
 };
 use crate::{
     diff::{BatchLimits, ChangeSet, Chosen, DiffOutput, DirtyKey, Parted},
@@ -209,15 +210,13 @@ impl Ward<'_> {
         before: Option<FileRef>,
         removals: Option<FileRef>,
     ) -> Result<Option<FileRef>, StoreError> {
-        let before = match (before, &removals) {
-            (Some(before), Some(again)) if self.told_of_others => {
-                let again = ChangeSet::open(self.folder, again).await?;
-                let name = self.below("kept-before");
-                without_sent(self.folder, before, &again, self.batches, &name).await?
-            }
-            (before, _) => before,
+        // Only what a run is told of beside the base can be kept already.
+        let kept = if self.told_of_others {
+            let name = self.below("kept");
+            unsent::with(self.folder, before, removals, self.batches, &name).await?
+        } else {
+            self.joined([before, removals], "kept").await?
         };
-        let kept = self.joined([before, removals], "kept").await?;
         let Some(file) = kept.filter(|_| !defect::on(Defect::ForgetKept)) else { return Ok(None) };
         let set = ChangeSet::open(self.folder, &file).await?;
         if set.files().len() <= MOST_FILES {
@@ -241,61 +240,15 @@ impl Ward<'_> {
         Ok(chosen)
     }
 
-    /// Several change sets as one.
     async fn joined<const N: usize>(
         &self,
         files: [Option<FileRef>; N],
         name: &str,
     ) -> Result<Option<FileRef>, StoreError> {
-        let mut files: Vec<FileRef> = files.into_iter().flatten().collect();
-        if files.len() <= 1 {
-            return Ok(files.pop());
-        }
-        let mut sets = Vec::new();
-        for file in &files {
-            sets.push(ChangeSet::open(self.folder, file).await?);
-        }
-        ChangeSet::join(self.folder, &sets, &format!("changes/{}.json", self.below(name))).await
+        unsent::joined(self.folder, files, &self.below(name)).await
     }
 
     fn below(&self, name: &str) -> String {
         format!("{}/{name}", self.name)
     }
-}
-
-/// A removal that is not sent ends when its id is written, or removed, in the run that commits.
-pub(super) async fn without_sent(
-    folder: &Folder,
-    removals: FileRef,
-    sent: &ChangeSet,
-    limits: BatchLimits,
-    name: &str,
-) -> Result<Option<FileRef>, StoreError> {
-    let set = ChangeSet::open(folder, &removals).await?;
-    let Parted { chosen, others } = set.part(&Chosen::In(sent.clone()), limits, name).await?;
-    Ok(if chosen.is_none() { Some(removals) } else { others })
-}
-
-/// Records that stay, with others that were refused when they were to be removed.
-pub(super) async fn with_left(
-    folder: &Folder,
-    kept: Option<FileRef>,
-    left: Vec<DirtyKey>,
-    limits: BatchLimits,
-    name: &str,
-) -> Result<Option<FileRef>, StoreError> {
-    let path = |part: &str| format!("{name}/{part}");
-    let left = ChangeSet::of_removals(folder, left, limits, &path("left")).await?;
-    let mut sets = Vec::new();
-    if let (Some(kept), Some(left)) = (kept, &left) {
-        let left = ChangeSet::open(folder, left).await?;
-        let others = without_sent(folder, kept, &left, limits, &path("others")).await?;
-        sets.extend(others);
-    }
-    sets.extend(left);
-    let mut opened = Vec::new();
-    for set in &sets {
-        opened.push(ChangeSet::open(folder, set).await?);
-    }
-    ChangeSet::join(folder, &opened, &format!("changes/{}.json", path("kept"))).await
 }

@@ -28,6 +28,7 @@ mod send;
 mod standing;
 mod start;
 mod sweep;
+mod unsent;
 mod verify;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};

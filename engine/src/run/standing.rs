@@ -16,7 +16,7 @@ use tidemark_model::{
     row::RowState,
 };
 
-use super::{acknowledgement::Acknowledgement, exception, hold, push::check_complete};
+use super::{acknowledgement::Acknowledgement, exception, push::check_complete, unsent};
 use crate::{
     diff::{BatchLimits, ChangeSet, DirtyKey},
     store::Folder,
@@ -109,7 +109,7 @@ impl Standing {
             format!("{:012}-{nonce}/{what}", entry.number.get())
         };
         let unsent = async |removals: FileRef, what| match &changes {
-            Some(sent) => hold::without_sent(folder, removals, sent, limits, &name(what)).await,
+            Some(sent) => unsent::without(folder, removals, sent, limits, &name(what)).await,
             None => Ok(Some(removals)),
         };
         let mut standing = None;
@@ -131,7 +131,8 @@ impl Standing {
             kept = unsent(removals, "kept").await?;
         }
         if !left.is_empty() {
-            kept = hold::with_left(folder, kept, left, limits, &name("left")).await?;
+            let left = ChangeSet::of_removals(folder, left, limits, &name("left")).await?;
+            kept = unsent::with(folder, kept, left, limits, &name("kept")).await?;
         }
         counts.held = standing.as_ref().map_or(0, |hold| hold.removals.row_count);
         counts.exceptions += counts.held;

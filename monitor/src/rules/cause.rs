@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tidemark_model::failure::{FailureClass, FailureKind, Side};
 use tidemark_model::ids::ConnectionId;
 
-use super::facts::{Ended, Facts, RunState, ScheduleState};
+use super::facts::{Ended, Facts, OpenRun, RunState, ScheduleState};
 use super::outage::later;
 use super::settings::Settings;
 
@@ -62,6 +62,11 @@ impl Cause {
             return Self::ScheduleMissing;
         }
         if let Some(run) = &facts.run {
+            if let Some(ended) =
+                facts.ended.as_ref().filter(|_| is_young(facts, run, now, settings))
+            {
+                return failing(facts, ended);
+            }
             return match &run.state {
                 RunState::Queued { .. } => Self::WaitingForWorker { since: run.started_at },
                 RunState::RateLimited { side, until } => {
@@ -213,6 +218,20 @@ pub(super) fn ticks_from(facts: &Facts) -> Timestamp {
         .into_iter()
         .flatten()
         .fold(from, Timestamp::max)
+}
+
+/// Whether an open run began too short a time ago to be why its connection is late: if those before
+/// it failed, they are.
+fn is_young(facts: &Facts, run: &OpenRun, now: Timestamp, settings: &Settings) -> bool {
+    let old_after = match run.state {
+        RunState::Working { moved_at, .. } if later(moved_at, settings.stalled_after) < now => {
+            return false;
+        }
+        RunState::Working { .. } => facts.terms.max_lag,
+        RunState::Queued { .. } => settings.doubted_after,
+        RunState::RateLimited { .. } | RunState::Retrying { .. } => return false,
+    };
+    now < later(run.started_at, old_after)
 }
 
 fn failing(facts: &Facts, ended: &Ended) -> Cause {

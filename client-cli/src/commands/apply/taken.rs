@@ -35,3 +35,18 @@ fn taken(id: &ConnectionId, lack: &str) -> Failure {
          apply again; the first run sends every record"
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_log_lacks_is_told_with_the_way_out() {
+        let id = "acme/news".parse().unwrap();
+        let failure = taken(&id, "ends with commit 5, and commit 7 was made");
+        let told = "whose log ends with commit 5, and commit 7 was made: it is the wrong store";
+        assert!(failure.message.contains(told), "{}", failure.message);
+        let hint = failure.hint.unwrap();
+        assert!(hint.contains("`temporal schedule delete --schedule-id acme/news`"), "{hint}");
+    }
+}

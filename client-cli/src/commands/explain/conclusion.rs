@@ -52,11 +52,15 @@ pub(super) enum Conclusion {
         waiver: Option<Waiver>,
     },
     Refused {
+        /// The key of the exception, which a row that came without its own does not bear.
+        key: String,
         reason: String,
         attempt_count: u32,
         waiver: Option<Waiver>,
     },
     Held {
+        /// As that of a refused one.
+        key: String,
         rule: String,
     },
     /// Somebody decided to do without the removal of its record.
@@ -137,7 +141,7 @@ impl Conclusion {
             };
         }
         if let Some(held) = standing.exception(ExceptionKind::Held) {
-            return Self::Held { rule: held.reason.clone() };
+            return Self::Held { key: held.key.clone(), rule: held.reason.clone() };
         }
         if let Some(last) = standing.last_sent
             && !last.committed
@@ -154,7 +158,8 @@ impl Conclusion {
         }
         if let Some(refused) = standing.exception(ExceptionKind::Rejected) {
             let (reason, waiver) = (refused.reason.clone(), refused.waiver.clone());
-            return Self::Refused { reason, attempt_count: refused.attempt_count, waiver };
+            let key = refused.key.clone();
+            return Self::Refused { key, reason, attempt_count: refused.attempt_count, waiver };
         }
         if let Some(held) = standing.exceptions.iter().find(|one| one.done_without) {
             return Self::DoneWithout { waiver: held.waiver.clone() };
@@ -183,13 +188,12 @@ impl Conclusion {
             Some(run) => format!("; run {run} was the last to {what} it"),
             None => String::new(),
         };
-        let to_decide = format!(
-            "try again: tidemark exceptions {id} retry {key}; accept it: tidemark exceptions {id} \
-             ignore {key} --why TEXT"
-        );
-        let accepted = |waiver: &Option<Waiver>| match waiver {
+        let accepted = |key: &str, waiver: &Option<Waiver>| match waiver {
             Some(waiver) => format!("accepted by {}: {}", waiver.who, waiver.why),
-            None => to_decide.clone(),
+            None => format!(
+                "try again: tidemark exceptions {id} retry {key}; accept it: tidemark exceptions \
+                 {id} ignore {key} --why TEXT"
+            ),
         };
         match self {
             Self::InStep { last_run } => {
@@ -202,12 +206,14 @@ impl Conclusion {
             Self::Filtered { status } => {
                 format!("filtered: its status is {status}, which the definition does not send")
             }
-            Self::Invalid { reason, waiver } => format!("invalid: {reason}; {}", accepted(waiver)),
-            Self::Refused { reason, attempt_count, waiver } => format!(
+            Self::Invalid { reason, waiver } => {
+                format!("invalid: {reason}; {}", accepted(key, waiver))
+            }
+            Self::Refused { key, reason, attempt_count, waiver } => format!(
                 "refused by the destination ({attempt_count} so far): {reason}; {}",
-                accepted(waiver)
+                accepted(key, waiver)
             ),
-            Self::Held { rule } => format!(
+            Self::Held { key, rule } => format!(
                 "its removal waits for approval, since {rule}; remove it: tidemark exceptions {id} \
                  approve {key}; leave it: tidemark exceptions {id} ignore {key} --why TEXT"
             ),

@@ -138,19 +138,24 @@ impl Desk<'_> {
         must_see.iter().filter(|key| shown.contains(key.as_str())).cloned().collect()
     }
 
-    /// Makes it durable that the whole list is read from here on.
-    pub(super) async fn stage_full(&self) -> Result<Staged, Failure> {
+    /// Makes a step durable that is no answer.
+    pub(super) async fn stage_step(
+        &self,
+        window: &str,
+        number: u32,
+        step: Step,
+    ) -> Result<Staged, Failure> {
         let now = self.host.clock().now();
         let resume = Resume {
-            step: Step::Full,
+            step,
             shown: 0,
             answered_at: now,
             took_away: None,
             remarks: Remarks::default(),
         };
         let head = PageHead {
-            window: "full".to_owned(),
-            number: 0,
+            window: window.to_owned(),
+            number,
             requested_at: now,
             sent_at: now,
             resume: serde_json::to_value(&resume).expect("a resume token is always JSON"),

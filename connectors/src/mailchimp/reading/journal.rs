@@ -62,6 +62,8 @@ pub(super) enum Step {
     LookUp,
     /// No answer: from here on the whole list is read.
     Full,
+    /// No answer: all that the request of that number calls for was asked.
+    CaughtUp(u32),
 }
 
 /// The newest rows and the total, from one response.
@@ -130,6 +132,8 @@ pub(super) struct Journal {
     pub(super) full: bool,
     /// Whether that began after the last request for the newest rows.
     pub(super) outdated: bool,
+    /// The last request for the newest rows for which all was asked that it calls for.
+    pub(super) caught_up: Option<u32>,
     /// Whether a page showed a row that should have been known.
     pub(super) contradicted: bool,
     /// When the last answer was there that took a row away, by our clock.
@@ -214,6 +218,10 @@ impl Journal {
                 self.full = true;
                 self.outdated = true;
                 false
+            }
+            Step::CaughtUp(turn) => {
+                self.caught_up = self.caught_up.max(Some(turn));
+                true
             }
             Step::Compare | Step::LookUp => false,
         };

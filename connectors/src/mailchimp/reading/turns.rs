@@ -67,7 +67,10 @@ impl<'a> Turns<'a> {
             if let Some(proof) = self.proof(&latest).await? {
                 return self.reading(proof);
             }
-            self.catch_up(&latest).await?;
+            // What is found behind the last closing request proves nothing any more.
+            if latest.turn < LAST_TURN && self.journal.caught_up != Some(latest.turn) {
+                self.catch_up(&latest).await?;
+            }
             // With members taken off that were archived long ago the first response may do.
             if latest.turn == 0
                 && let Some(proof) = self.proof(&latest).await?
@@ -274,7 +277,7 @@ impl<'a> Turns<'a> {
 
     /// From here on the whole list is read.
     async fn go_full(&mut self) -> Result<(), Failure> {
-        let staged = self.desk.stage_full().await?;
+        let staged = self.desk.stage_step("full", 0, Step::Full).await?;
         self.note(staged);
         self.full = true;
         self.desk.mirror.begin_full().await?;
@@ -319,7 +322,7 @@ impl<'a> Turns<'a> {
             self.go_full().await?;
         }
         if let Some(taken_at) = self.journal.taken_at {
-            self.wait_until(later(taken_at, self.settle())).await?;
+            self.wait_until(later(taken_at, self.settle()), latest.turn).await?;
         }
         if let Some(oldest) = latest.oldest
             && !latest.reaches_back()
@@ -330,7 +333,7 @@ impl<'a> Turns<'a> {
             let second = Timestamp::from_second(oldest).unwrap_or(latest.begun_at);
             let age = self.settle().saturating_add(CLEAR_OF_A_SECOND);
             let pause = later(second, age).duration_since(latest.begun_at);
-            self.wait_until(later(latest.sent_at, pause)).await?;
+            self.wait_until(later(latest.sent_at, pause), latest.turn).await?;
         }
         self.newest(turn).await
     }
@@ -343,8 +346,9 @@ impl<'a> Turns<'a> {
         Ok(younger >= u64::from(self.desk.limits.page_size))
     }
 
-    /// Waits until rows that were hidden when others were taken away have become visible.
-    async fn wait_until(&self, due_at: Timestamp) -> Result<(), Failure> {
+    /// Waits until rows that were hidden when others were taken away have become visible; all that
+    /// the request of number `caught_up` calls for was asked.
+    async fn wait_until(&mut self, due_at: Timestamp, caught_up: u32) -> Result<(), Failure> {
         let host = self.desk.host;
         let now = host.clock().now();
         let wait = due_at.duration_since(now);
@@ -357,6 +361,13 @@ impl<'a> Turns<'a> {
         progress.waiting_until = Some(due_at);
         host.report(progress);
         if wait > LONGEST_SLEEP {
+            // Whoever goes on does not look again for what makes the counts differ: in a list that
+            // loses rows all the time there is always some, and each would begin the wait anew.
+            if self.journal.caught_up != Some(caught_up) {
+                let step = Step::CaughtUp(caught_up);
+                let staged = self.desk.stage_step("caught-up", caught_up, step).await?;
+                self.note(staged);
+            }
             return Err(Failure::waiting(Side::Source, format!("waits for {what}"), now, due_at));
         }
         host.clock().sleep(wait.unsigned_abs()).await;

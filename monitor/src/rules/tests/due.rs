@@ -46,6 +46,28 @@ fn failing_for_ever(now: Timestamp, run: Option<RunState>) -> Facts {
 }
 
 #[test]
+fn a_run_that_began_just_now_is_not_why_those_before_it_failed() {
+    let waiting = || RunState::Queued { moved: false };
+    let working = || RunState::Working { moved_at: at(600), progress: "1 of 9".into() };
+    let cause = |run: RunState, minutes: i64| {
+        let facts = failing_for_ever(at(600), Some(run));
+        Cause::of_lag(&facts, at(600 + minutes), &Settings::default()).name()
+    };
+    assert_eq!(cause(waiting(), 1), "failing, source");
+    assert_eq!(cause(waiting(), 2), "waiting for a worker");
+    assert_eq!(cause(working(), 30), "failing, source");
+    assert_eq!(cause(working(), 31), "stalled");
+    let progressing = RunState::Working { moved_at: at(770), progress: "8 of 9".into() };
+    assert_eq!(cause(progressing.clone(), 179), "failing, source");
+    assert_eq!(cause(progressing, 180), "still running", "longer than `max_lag`");
+    let asked = RunState::RateLimited { side: Side::Source, until: at(700) };
+    assert_eq!(cause(asked, 1), "rate limited", "it says so itself");
+    let facts = Facts { ended: None, ..failing_for_ever(at(600), Some(working())) };
+    let cause = Cause::of_lag(&facts, at(601), &Settings::default());
+    assert_eq!(cause.name(), "still running", "no run failed since the commit");
+}
+
+#[test]
 fn a_run_that_failed_gives_no_time_after_a_commit_soon_after_the_creation() {
     for created_at in [-1, 0, 1] {
         let created = |facts: Facts| {

@@ -1,5 +1,8 @@
 //! The second step: what is to be sent, and the snapshot that holds once it was.
 
+mod due_again;
+mod ground;
+
 use std::{
     sync::{
         Arc,
@@ -8,11 +11,9 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
 use tidemark_model::{
-    definition::{Definition, Deletions, InvalidRecords},
-    entry::{Committed, Coverage, DefinitionRef, FORMAT, Manifest, Prepared},
-    exception::{Exception, ExceptionKind},
+    definition::{Definition, InvalidRecords},
+    entry::{Coverage, DefinitionRef, FORMAT, Manifest, Prepared},
     failure::{Failure, FailureKind, Side},
     ids::ConnectionId,
     progress::Stage,
@@ -20,21 +21,19 @@ use tidemark_model::{
     step::{Computed, ReadSummary},
 };
 
+use self::ground::Ground;
 use super::{
-    Engine, base_commit,
-    decision::Orders,
-    definition,
+    Engine,
     exception::{self, BeforePush},
     guard::Window,
-    hold::{Guarded, Holds, Ward},
+    hold::{Guarded, Holds},
     overtaken, own,
     preview::check_exact,
     reading::StoredReading,
-    resend::{Edit, sent_elsewhere},
     start::{SendingTimes, Start},
 };
 use crate::{
-    diff::{BatchLimits, ChangeSet, DiffOutput, DiffRequest, DirtyKey, StagedPages, diff},
+    diff::{ChangeSet, DiffOutput, DiffRequest, DirtyKey, StagedPages, diff},
     log::{Log, Taken},
     mapping::InvalidReasons,
     pace::Pace,
@@ -45,22 +44,6 @@ use crate::{
 };
 
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What a run compares, and under what.
-pub(super) struct Ground<'g> {
-    host: &'g dyn Host,
-    folder: &'g Folder,
-    reading: &'g StoredReading,
-    definition: Definition,
-    base: Option<Committed>,
-    /// The entries of runs that may have left something else at the destination.
-    owed: Vec<Prepared>,
-    orders: Orders,
-    edit: Edit,
-    batches: BatchLimits,
-    /// Two attempts may compute at once: each writes files of its own.
-    name: String,
-}
 
 impl Engine {
     /// Compares the reading with the snapshot, makes change set and next snapshot durable, and
@@ -93,36 +76,6 @@ impl Engine {
             Taken::Ours(standing) => self.prepared(host, &folder, start, standing).await,
             Taken::Theirs(other) => Err(overtaken(other.number)),
         }
-    }
-
-    pub(super) async fn ground<'g>(
-        &self,
-        host: &'g dyn Host,
-        folder: &'g Folder,
-        log: &Log,
-        reading: &'g StoredReading,
-    ) -> Result<Ground<'g>, Failure> {
-        let start = &reading.start;
-        let definition = definition(folder, start.definition_version).await?;
-        let base = base_commit(log, start.base).await?;
-        let manifest = base.as_ref().map(|base| &base.manifest);
-        let run = (host.owner().run_id.as_str(), start.definition_version);
-        let orders = Orders::load(folder, manifest, start.decided, run).await?;
-        let version = start.definition_version;
-        let edit = Edit::since(folder, base.as_ref(), &definition, version).await?;
-        let capabilities = self.connectors.destination(&definition)?.capabilities();
-        Ok(Ground {
-            host,
-            folder,
-            reading,
-            base,
-            owed: start.owed_entries(log).await?,
-            edit: edit.again(orders.send_again),
-            orders,
-            batches: BatchLimits::from(capabilities),
-            name: format!("{:012}-{}", start.number.get(), uuid::Uuid::new_v4().simple()),
-            definition,
-        })
     }
 
     /// Compares, and draws up the entry that takes the run's number.
@@ -298,91 +251,6 @@ async fn sending_times(
         }
     }
     Ok(longest)
-}
-
-impl Ground<'_> {
-    fn manifest(&self) -> Option<&Manifest> {
-        self.base.as_ref().map(|base| &base.manifest)
-    }
-
-    fn deletions(&self) -> Deletions {
-        if self.orders.remove_records {
-            return Deletions::Propagate;
-        }
-        self.definition.policy().deletions()
-    }
-
-    /// The entries of runs that may have sent to the system that this one sends to.
-    async fn owed_here(&self) -> Result<Vec<Prepared>, StoreError> {
-        if !self.edit.moved {
-            return Ok(self.owed.clone());
-        }
-        let version = self.reading.start.definition_version;
-        let mut here = Vec::new();
-        for entry in &self.owed {
-            let then = &entry.next.definition;
-            if !sent_elsewhere(self.folder, self.manifest(), then, &self.definition, version)
-                .await?
-            {
-                here.push(entry.clone());
-            }
-        }
-        Ok(here)
-    }
-
-    fn ward(&self, now: Timestamp) -> Ward<'_> {
-        let StoredReading { start, reading, .. } = self.reading;
-        Ward {
-            folder: self.folder,
-            number: start.number,
-            now,
-            limit: self.definition.policy().hold_deletions(),
-            lost_keys: reading.stand_in_count,
-            keeps: self.deletions() == Deletions::Keep,
-            told_of_others: start.supersedes() || !self.orders.repaired.is_empty(),
-            batches: self.batches,
-            name: &self.name,
-        }
-    }
-
-    /// The records among those that are due again whose rows were gone already in the base: those of
-    /// the others, if they are removed now, are removed for the first time.
-    async fn without_rows(&self, due: Vec<DirtyKey>) -> Result<Vec<DirtyKey>, StoreError> {
-        let Some(manifest) = self.manifest().filter(|_| !due.is_empty()) else { return Ok(due) };
-        let keys = due.iter().map(|record| record.key.as_str()).collect();
-        let rows = exception::rows_of(self.folder, &manifest.snapshot, &keys).await?;
-        let stands = |record: &DirtyKey| {
-            rows.get(&record.key).is_some_and(|row| row.id.as_ref() == Some(&record.id))
-        };
-        Ok(due.into_iter().filter(|record| !stands(record)).collect())
-    }
-
-    /// Records that are sent again in this run although nothing changed.
-    async fn due_again(&self) -> Result<Vec<DirtyKey>, StoreError> {
-        let repaired = self.orders.repaired.iter();
-        let mut dirty: Vec<DirtyKey> = repaired
-            .map(|record| DirtyKey { key: record.key.clone(), id: record.id.clone() })
-            .collect();
-        let all = exception::retry_is_due(self.definition.policy(), self.reading.start.number);
-        let given_up = self.orders.remove_records;
-        if self.edit.moved {
-            return Ok(dirty);
-        }
-        if !all && !given_up && self.orders.retried.is_empty() {
-            return Ok(dirty);
-        }
-        let exceptions = exception::of_manifest(self.folder, self.manifest()).await?;
-        let due = exceptions.into_iter().filter(|exception| {
-            let name = exception.name();
-            // One that an operator accepts in this very run rests from this run on.
-            let rests =
-                !exception::is_retried(exception) || self.orders.ignored.contains_key(&name);
-            exception.kind == ExceptionKind::Rejected
-                && (given_up || self.orders.retried.contains(&name) || all && !rests)
-        });
-        dirty.extend(due.map(|Exception { key, id, .. }| DirtyKey { key, id }));
-        Ok(dirty)
-    }
 }
 
 fn check_invalid(
