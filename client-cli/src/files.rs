@@ -106,11 +106,9 @@ impl Reading {
         if let Err(others) = parse(&texts, &[]) {
             problems.extend(others.iter().cloned());
         }
-        let (missing, errors): (Vec<Problem>, Vec<Error>) = unread.into_iter().unzip();
-        if problems.is_empty()
-            && let Some(error) = errors.into_iter().next()
-        {
-            return Err(error);
+        let (missing, mut errors): (Vec<Problem>, Vec<Error>) = unread.into_iter().unzip();
+        if problems.is_empty() && errors.len() == 1 {
+            errors.pop().map_or(Ok(()), Err)?;
         }
         problems.extend(missing);
         problems.sort_by_key(|problem| {

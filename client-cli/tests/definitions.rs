@@ -83,6 +83,8 @@ fn files_that_are_not_there() {
     let missing = place.call(["check", "missing.toml"]);
     assert_eq!(missing.code, 5, "{missing}");
     assert_answer!("file_missing", missing);
+    let both = place.call(["check", "missing.toml", "empty"]);
+    assert_answer!("files_missing", both);
     let empty = place.call(["check", "empty"]);
     assert_eq!(empty.code, 5, "{empty}");
     assert_answer!("folder_empty", empty);

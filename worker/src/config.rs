@@ -14,6 +14,9 @@ use tidemark_schedules::ProjectionSettings;
 
 use crate::setting::{self, SETTINGS};
 
+/// With less, a comparison only reads and writes its spill files.
+const LEAST_MEMORY: ByteSize = ByteSize::mib(8);
+
 /// The role as its settings have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WorkerRole;
@@ -73,9 +76,7 @@ impl WorkerConfig {
                 }
             })?,
             max_activities: layers.count(setting::MAX_ACTIVITIES)?,
-            memory_budget: layers.needed(setting::MEMORY_BUDGET, |text| {
-                text.parse::<ByteSize>().map_err(|_| "is not a size; use text such as '128 MiB'")
-            })?,
+            memory_budget: layers.needed(setting::MEMORY_BUDGET, memory_budget)?,
             spill_folder: layers
                 .text(setting::SPILL_FOLDER)
                 .map_or_else(std::env::temp_dir, PathBuf::from),
@@ -134,6 +135,11 @@ fn takes_files(spill_folder: &Path) -> Result<(), ConfigError> {
 }
 
 /// The orders between times on which it depends that no two attempts write at once.
+fn memory_budget(text: &str) -> Result<ByteSize, &'static str> {
+    let size: ByteSize = text.parse().map_err(|_| "is not a size; use text such as '128 MiB'")?;
+    if size < LEAST_MEMORY { Err("is too little: use '8 MiB' or more") } else { Ok(size) }
+}
+
 fn check(config: &WorkerConfig) -> Result<(), ConfigError> {
     let order = |shorter: Setting, short: Duration, longer: Setting, long: Duration| {
         if short < long {

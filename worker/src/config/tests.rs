@@ -65,6 +65,7 @@ fn what_is_wrong_is_said_with_its_place() {
         refused(&[], &[], ""),
         refused(&["--grace-period", "soon"], &[], STORE),
         refused(&[], &[("TIDEMARK_MEMORY_BUDGET", "much")], STORE),
+        refused(&["--memory-budget", "128"], &[], STORE),
         refused(&[], &[], &format!("{STORE}\nmax_activities = 0")),
         refused(&[], &[], &format!("{STORE}\nmax_activities = true")),
         refused(&[], &[], &format!("{STORE}\nops_address = 'here'")),

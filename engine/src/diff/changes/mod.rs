@@ -8,10 +8,10 @@
 mod removals;
 mod write;
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use object_store::GetRange;
 use serde::{Deserialize, Serialize};
 use tidemark_model::entry::{FORMAT, FileRef};
@@ -25,6 +25,10 @@ use crate::{
     snapshot::read_part,
     store::{Folder, StoreError},
 };
+
+/// Bytes that are read at once where all batches are. A destination that removes records one by one
+/// has a batch for each.
+const READ_AT_ONCE: u64 = 1024 * 1024;
 
 /// A change set, opened. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -116,23 +120,61 @@ impl ChangeSet {
     /// `Missing` or `Damaged` with the object's name, or the store's. A number beyond the last
     /// batch's is `Damaged` too: the books do not fit the index.
     pub async fn load(&self, number: usize) -> Result<Batch, StoreError> {
-        let batch = self.index.batches.get(number);
-        let named = batch.and_then(|batch| Some((batch, self.index.files.get(batch.file)?)));
-        let (batch, file) = named.ok_or_else(|| StoreError::Damaged {
-            path: self.path.to_string(),
-            reason: format!("it has no batch {number}"),
-        })?;
-        let range = GetRange::Bounded(batch.offset..batch.offset + batch.length);
-        let frame = read_part(&self.folder, file, range).await?;
-        batch.decode(&frame).ok_or_else(|| StoreError::Damaged {
-            path: file.path.clone(),
-            reason: format!("batch {number} is not what was written"),
-        })
+        let mut batches = self.read(number..number.saturating_add(1)).await?;
+        batches.next().unwrap_or_else(|| Err(self.without(number)))
     }
 
     /// All batches, in the order in which they are sent.
     pub fn all(&self) -> impl Stream<Item = Result<Batch, StoreError>> + Send + '_ {
-        futures::stream::iter(0..self.index.batches.len()).then(move |number| self.load(number))
+        let stretches = stream::iter(self.stretches());
+        stretches.then(move |stretch| self.read(stretch)).map_ok(stream::iter).try_flatten()
+    }
+
+    /// The batches in stretches that are read at once: each lies in one file, without a gap.
+    fn stretches(&self) -> impl Iterator<Item = Range<usize>> + Send + '_ {
+        let batches = &self.index.batches;
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let (begin, first) = (next, batches.get(next)?);
+            let mut end = first.offset + first.length;
+            next += 1;
+            while let Some(batch) = batches.get(next)
+                && (batch.file, batch.offset) == (first.file, end)
+                && end + batch.length - first.offset <= READ_AT_ONCE
+            {
+                end += batch.length;
+                next += 1;
+            }
+            Some(begin..next)
+        })
+    }
+
+    /// Reads a stretch; its batches are verified one by one.
+    async fn read(
+        &self,
+        stretch: Range<usize>,
+    ) -> Result<impl Iterator<Item = Result<Batch, StoreError>> + Send + '_, StoreError> {
+        let begin = stretch.start;
+        let batches = self.index.batches.get(stretch).unwrap_or_default();
+        let (Some(first), Some(last)) = (batches.first(), batches.last()) else {
+            return Err(self.without(begin));
+        };
+        let file = self.index.files.get(first.file).ok_or_else(|| self.without(begin))?;
+        let range = GetRange::Bounded(first.offset..last.offset + last.length);
+        let mut rest = read_part(&self.folder, file, range).await?;
+        Ok((begin..).zip(batches).map(move |(number, batch)| {
+            let length = usize::try_from(batch.length).unwrap_or(usize::MAX);
+            let frame = rest.split_to(length.min(rest.len()));
+            batch.decode(&frame).ok_or_else(|| StoreError::Damaged {
+                path: file.path.clone(),
+                reason: format!("batch {number} is not what was written"),
+            })
+        }))
+    }
+
+    fn without(&self, number: usize) -> StoreError {
+        let reason = format!("it has no batch {number}");
+        StoreError::Damaged { path: self.path.to_string(), reason }
     }
 
     /// The keys of all records, batch by batch: what may differ at the destination when the run
@@ -165,3 +207,6 @@ impl BatchRef {
         (writes.len() as u64 == self.record_count).then_some(Batch { kind: self.kind, writes })
     }
 }
+
+#[cfg(test)]
+mod tests;

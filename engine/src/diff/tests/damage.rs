@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::TryStreamExt;
 use jiff::Timestamp;
 use object_store::{ObjectStoreExt, PutPayload};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -177,10 +178,12 @@ fn a_harmed_change_set_is_refused_by_name() {
             }
             Ok(())
         };
+        let all = async || changes.all().try_for_each(async |_| Ok(())).await;
         for file in changes.files() {
             for at in (0..file.bytes).step_by(1_777) {
                 for harm in [Harm::Flip, Harm::Cut] {
                     check_refused(harmed(&folder, file, harm, at, load).await, file, harm, at);
+                    check_refused(harmed(&folder, file, harm, at, all).await, file, harm, at);
                 }
             }
             check_refused(
