@@ -107,8 +107,11 @@ impl Reading {
             problems.extend(others.iter().cloned());
         }
         let (missing, mut errors): (Vec<Problem>, Vec<Error>) = unread.into_iter().unzip();
-        if problems.is_empty() && errors.len() == 1 {
-            errors.pop().map_or(Ok(()), Err)?;
+        if problems.is_empty()
+            && errors.len() == 1
+            && let Some(error) = errors.pop()
+        {
+            return Err(error);
         }
         problems.extend(missing);
         problems.sort_by_key(|problem| {

@@ -134,12 +134,12 @@ fn takes_files(spill_folder: &Path) -> Result<(), ConfigError> {
     })
 }
 
-/// The orders between times on which it depends that no two attempts write at once.
 fn memory_budget(text: &str) -> Result<ByteSize, &'static str> {
     let size: ByteSize = text.parse().map_err(|_| "is not a size; use text such as '128 MiB'")?;
     if size < LEAST_MEMORY { Err("is too little: use '8 MiB' or more") } else { Ok(size) }
 }
 
+/// The orders between times on which it depends that no two attempts write at once.
 fn check(config: &WorkerConfig) -> Result<(), ConfigError> {
     let order = |shorter: Setting, short: Duration, longer: Setting, long: Duration| {
         if short < long {
